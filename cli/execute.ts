@@ -1,0 +1,123 @@
+import { stdin, stdout } from "node:process";
+
+import { CacheOpsError, invoke, operations, type Context, type Operation } from "@cache-ops/shared";
+
+import { makeContext } from "./environment.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+import { print, printError, type Format } from "./output.ts";
+import { chooseChanges } from "./review.ts";
+import { confirm, makeProgress } from "./terminal.ts";
+
+/** A command as it was typed. */
+export interface Request {
+  readonly operation: Operation;
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly format: Format;
+  readonly outputFile: string | undefined;
+  readonly apply: boolean;
+  readonly review: boolean;
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Runs a command, prints its result and returns its exit code. Ctrl-C stops at the next safe point, a second one at once. */
+export async function execute(request: Request): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    stop.abort();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+  const progress = makeProgress();
+  let opened: ReturnType<typeof makeContext> | undefined;
+  try {
+    opened = makeContext(stop.signal, progress.report);
+    return await carryOut(request, opened.context, progress.stop);
+  } catch (error) {
+    progress.stop();
+    const interrupted = stop.signal.aborted && error instanceof Error && error.name === "AbortError";
+    const shown = interrupted ? new CacheOpsError("interrupted", "stopped on request") : error;
+    return printError(shown, request.format === "json");
+  } finally {
+    progress.stop();
+    opened?.close();
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, onSignal);
+  }
+}
+
+async function carryOut(request: Request, context: Context, stopProgress: () => void): Promise<number> {
+  const { operation, input, outputs } = resolve(request);
+  const show = async (shown: Operation, output: Record<string, unknown>) => {
+    stopProgress();
+    await print(output, shown.view(output), outputs);
+    return EXIT_CODES[shown.outcome(output)];
+  };
+  const output = await run(operation, input, request, context);
+  const isPlan = typeof output["plan"] === "string" && typeof output["digest"] === "string";
+  if (!isPlan || request.dryRun || (!request.apply && !request.review)) return show(operation, output);
+  if (output["status"] !== "ready") return show(operation, output);
+  const plan = request.review ? await review(operation, output, request, context, stopProgress) : output;
+  if (plan === undefined || plan["status"] !== "ready") {
+    return show(operation, plan ?? output);
+  }
+  if (!request.yes) {
+    stopProgress();
+    assertCanAsk();
+    await print(plan, operation.view(plan), { format: "table", outputFile: undefined });
+    if (!(await confirm("Apply this plan?"))) return 0;
+  }
+  const apply = named("apply");
+  return show(apply, await run(apply, { plan: plan["plan"], digest: plan["digest"] }, request, context));
+}
+
+/** What a dry run of a changing command shows instead: the plan it would apply, the run it would take back. */
+function resolve(request: Request) {
+  const { operation, input } = request;
+  const outputs = { format: request.format, outputFile: request.outputFile };
+  if (!request.dryRun) return { operation, input, outputs };
+  if (operation.name === "apply") return { operation: named("cleanup"), input: { from: input["plan"] }, outputs };
+  if (operation.name === "undo") return { operation: named("history"), input: { run: input["run"] }, outputs };
+  if (operation.effect !== "read") {
+    throw new CacheOpsError("invalid_input", `${operation.name} has no dry run`, {
+      hint: "It changes one cache file, and undo takes it back.",
+    });
+  }
+  return { operation, input, outputs };
+}
+
+/** Runs an operation; for anything but JSON with every single change, because a reader is to see them. */
+async function run(operation: Operation, input: Readonly<Record<string, unknown>>, request: Request, context: Context) {
+  const wantsAll = request.format !== "json" || request.review;
+  const detailed = "detail" in operation.input.properties && input["detail"] === undefined && wantsAll;
+  return (await invoke(operation, detailed ? { ...input, detail: "full" } : { ...input }, context)) as Record<
+    string,
+    unknown
+  >;
+}
+
+async function review(
+  operation: Operation,
+  output: Record<string, unknown>,
+  request: Request,
+  context: Context,
+  stopProgress: () => void,
+): Promise<Record<string, unknown> | undefined> {
+  stopProgress();
+  assertCanAsk();
+  const only = await chooseChanges(output["changes"]);
+  if (only.length === 0) return undefined;
+  return run(operation, { from: output["plan"], only }, request, context);
+}
+
+function assertCanAsk(): void {
+  if (stdin.isTTY && stdout.isTTY) return;
+  throw new CacheOpsError("invalid_input", "nobody can be asked: this is not a terminal", {
+    hint: "Add --yes to apply without a question, or leave --apply out and apply the plan by its id.",
+  });
+}
+
+function named(name: string): Operation {
+  const operation = operations.find((candidate) => candidate.name === name);
+  if (operation === undefined) throw new Error(`there is no operation ${name}`);
+  return operation;
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { cwd } from "node:process";
+
+import { CacheOpsError, operations, type Operation } from "@cache-ops/shared";
+
+import { Argument, Command, CommanderError, Option } from "commander";
+
+import { execute, type Request } from "./execute.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+import { optionFor, propertiesOf } from "./flags.ts";
+import { FORMATS, printError, type Format } from "./output.ts";
+
+/** Runs one command line and returns its exit code. */
+export async function runProgram(words: readonly string[]): Promise<number> {
+  let code = 0;
+  const wantsJson = words.includes("--json");
+  const program = new Command("cache-ops")
+    .description(
+      "Finds stale caches of media tools, shows what it would do and why, does exactly that, and can undo it.",
+    )
+    .version(versionOf())
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .showHelpAfterError();
+  for (const operation of operations) {
+    program.addCommand(
+      commandFor(operation, async (request) => {
+        code = await execute(request);
+      }),
+    );
+  }
+  try {
+    await program.parseAsync([...words], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      const message = error.message.replace(/^error: /, "");
+      const hint =
+        error.code === "commander.help" ? "See the commands above." : "`cache-ops --help` lists commands and options.";
+      return printError(new CacheOpsError("invalid_input", message, { hint }), wantsJson);
+    }
+    return printError(error, wantsJson);
+  }
+}
+
+/** Where file names and directories are given relative to the current directory: only the command line knows it. */
+const PATH_PROPERTIES = new Set(["paths", "media", "converted"]);
+
+function commandFor(operation: Operation, run: (request: Request) => Promise<void>): Command {
+  const { flags, positional } = propertiesOf(operation);
+  const command = new Command(operation.name).description(operation.description).exitOverride();
+  if (positional) {
+    const dots = positional.type === "array" ? "..." : "";
+    const word = `${positional.name}${dots}`;
+    command.addArgument(new Argument(positional.required ? `<${word}>` : `[${word}]`, positional.description));
+  }
+  for (const [name, schema] of flags) command.addOption(optionFor(name, schema));
+  const plans = operation.name === "cleanup" || operation.name === "repair";
+  if (plans) {
+    command.option("--apply", "apply the plan at once");
+    command.option("--review", "choose in the terminal which changes to take");
+  }
+  if (plans || operation.effect === "destroy") command.option("--yes", "do not ask before applying");
+  command.option("--dry-run", "only show what would be done");
+  command.option("--json", "print one JSON object");
+  command.addOption(new Option("--format <format>", "how to print the result").choices(FORMATS).default("table"));
+  command.option("--output <file>", "write the result to a file instead");
+  command.addHelpText("after", exitHelp);
+  command.action(async (...args: unknown[]) => {
+    const given = command.opts<Record<string, unknown>>();
+    const input: Record<string, unknown> = {};
+    for (const [name] of flags) if (given[name] !== undefined) input[name] = localise(name, given[name]);
+    if (positional && args[0] !== undefined && !(Array.isArray(args[0]) && args[0].length === 0)) {
+      input[positional.name] = localise(positional.name, args[0]);
+    }
+    await run({
+      operation,
+      input,
+      format: given["json"] === true ? "json" : (given["format"] as Format),
+      outputFile: typeof given["output"] === "string" ? resolve(given["output"]) : undefined,
+      apply: given["apply"] === true,
+      review: given["review"] === true,
+      yes: given["yes"] === true,
+      dryRun: given["dryRun"] === true,
+    });
+  });
+  return command;
+}
+
+function localise(name: string, value: unknown): unknown {
+  if (!PATH_PROPERTIES.has(name)) return value;
+  // Words without a separator may be names of libraries; `./word` is always a directory.
+  const local = (word: unknown) =>
+    typeof word === "string" && (name !== "paths" || /[/\\]|^\.+$/.test(word)) ? resolve(cwd(), word) : word;
+  return Array.isArray(value) ? value.map(local) : local(value);
+}
+
+const exitHelp = `
+Exit codes:
+${Object.entries(EXIT_CODES)
+  .map(([outcome, code]) => `  ${String(code).padStart(3)}  ${outcome}`)
+  .join("\n")}`;
+
+function versionOf(): string {
+  const file = new URL(import.meta.url.endsWith(".ts") ? "./package.json" : "../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,253 @@
+import PQueue from "p-queue";
+
+import type { Context } from "./context.ts";
+import { CacheOpsError } from "./errors.ts";
+import { guardRoots } from "./guard.ts";
+import { newId } from "./ids.ts";
+import {
+  beginRun,
+  claimRun,
+  endRun,
+  forgetBackups,
+  intend,
+  loadRun,
+  settle,
+  stepsOf,
+  type Run,
+  type Step,
+  type Work,
+} from "./journal.ts";
+import { lifeOf, thisOwner } from "./owner.ts";
+import { inspectRoot } from "./passport.ts";
+import type { Action, Plan } from "./plan.ts";
+import { forgetPlans, loadPlan } from "./plans.ts";
+import type { Report } from "./report.ts";
+import { summarise } from "./summary.ts";
+import { examine, perform, prepare, refusalOf, type Prepared, type StepScope } from "./step.ts";
+import { parseDuration } from "./units.ts";
+
+/*
+ * Applying: the only way in which a cache is changed. `apply.ts` conducts, `step.ts` does one action, `atomic.ts`
+ * puts one file in place; nothing else in the product writes outside the state directory.
+ *
+ * (1) Nothing is touched that is not in the plan, and only while it is still as the planner saw it.
+ * (2) Before a byte changes, its old bytes are in the journal, durable.
+ * (3) A reader sees the old file or the new one, never a mix, never an empty one.
+ * (4) Untouched entries stay byte for byte: files are edited by exchanging spans.
+ * (6) Every count in a report was measured after the fact.
+ *
+ *   plan ──beginRun──▶ running ──▶ [prepare ▶ intend (2) ▶ perform (1)(3) ▶ settle]… ──endRun──▶ complete | partial | …
+ *                        ╰─ process dies ─▶ the next apply or undo of the run examines each intended step and goes on
+ */
+
+/** Most actions, and most bytes of old files, that are written down together. */
+const BATCH_ACTIONS = 32;
+const BATCH_BYTES = 32 * 1024 * 1024;
+const CONCURRENCY = 8;
+
+/**
+ * Carries out exactly one plan, once. Asking again returns the recorded report; an interrupted run is taken up where
+ * it stopped.
+ *
+ * Throws `not_found`, `stale_plan` (digest differs), `expired_plan`, `blocked` (the plan is, or a root is no longer what
+ * it was), `locked` (another process is applying it). What fails for a single file is in the report, not thrown.
+ */
+export async function applyPlan(id: string, digest: string | undefined, context: Context): Promise<Report> {
+  const state = context.state();
+  const stored = loadPlan(state, id);
+  if (digest !== undefined && digest !== stored.digest) {
+    throw new CacheOpsError("stale_plan", `plan ${id} does not have the digest given`, { hint: "Make a new plan." });
+  }
+  if (stored.run !== null) return goOn(loadRun(state, stored.run), context);
+  const { plan } = stored;
+  if (Date.parse(plan.expiresAt) <= context.now()) {
+    throw new CacheOpsError("expired_plan", `plan ${id} expired at ${plan.expiresAt}`, { hint: "Make a new plan." });
+  }
+  if (plan.status === "blocked") throw blockedError(plan);
+  const work = { actions: plan.actions, changes: plan.changes, passports: plan.passports, bytes: plan.totals.bytes };
+  await assertRoots(work, context);
+  const run = newRun({ plan: id, undoes: null, work }, context);
+  // Somebody was faster: what they do is what this plan does.
+  if (!beginRun(state, run)) return applyPlan(id, digest, context);
+  return carryOut(run, [], context);
+}
+
+/** Begins and carries out work that needs no plan of its own: an undo. */
+export async function carryOutWork(undoes: string, work: Work, context: Context): Promise<Report> {
+  await assertRoots(work, context);
+  const run = newRun({ plan: null, undoes, work }, context);
+  beginRun(context.state(), run);
+  return carryOut(run, [], context);
+}
+
+/** The report of a run that ended, or, when its process died, of what is done about the rest now. */
+export async function goOn(run: Run, context: Context): Promise<Report> {
+  if (run.report !== null) return run.report;
+  assertDead(run);
+  const owner = thisOwner();
+  await assertRoots(run.work, context);
+  if (!claimRun(context.state(), run, owner)) return goOn(loadRun(context.state(), run.id), context);
+  const settled = await settleInterrupted(run, context);
+  return carryOut({ ...run, owner }, settled, context);
+}
+
+/** Throws `locked` unless the process that carried out this run is known to be dead. */
+export function assertDead(run: Run): void {
+  const life = lifeOf(run.owner);
+  if (life === "dead") return;
+  const where = `process ${run.owner.pid} on ${run.owner.host}`;
+  throw new CacheOpsError("locked", `run ${run.id} is being carried out by ${where}`, {
+    hint: life === "alive" ? "Wait until it is done." : "That process cannot be seen from here: ask on its own host.",
+  });
+}
+
+/** Finds out about every step whose process died in the middle; steps to be done again are left out. */
+export async function settleInterrupted(run: Run, context: Context): Promise<Step[]> {
+  const scope = scopeOf(run, context);
+  const settled: Step[] = [];
+  const bySeq = new Map(run.work.actions.map((action) => [action.seq, action]));
+  for (const step of stepsOf(context.state(), run.id)) {
+    const action = bySeq.get(step.seq);
+    if (step.state !== "intended" || action === undefined) settled.push(step);
+    else {
+      const outcome = await examine(step, action, scope);
+      if (outcome === "done") settled.push({ ...step, state: "done" });
+      if (outcome === "foreign") {
+        const message = `${step.file} was changed by another program while the run was interrupted`;
+        settled.push({ ...step, state: "refused", code: "stale_plan", message });
+      }
+    }
+  }
+  settle(context.state(), run.id, settled);
+  return settled;
+}
+
+type NewRun = Pick<Run, "id" | "plan" | "undoes" | "owner" | "startedAt" | "work">;
+
+function newRun(parts: Pick<Run, "plan" | "undoes" | "work">, context: Context): NewRun {
+  return { ...parts, id: newId("run"), owner: thisOwner(), startedAt: context.now() };
+}
+
+async function carryOut(run: NewRun, settled: readonly Step[], context: Context): Promise<Report> {
+  const state = context.state();
+  const steps = new Map(settled.map((step) => [step.seq, step]));
+  const waiting = run.work.actions.filter(({ seq }) => !steps.has(seq)).toSorted((a, b) => a.seq - b.seq);
+  const scope = scopeOf(run, context);
+  let cancelled = false;
+  while (waiting.length > 0 && !cancelled) {
+    const batch = nextBatch(waiting, steps);
+    const prepared = await prepareBatch(batch, steps, scope);
+    intend(
+      state,
+      run.id,
+      prepared.map(({ step, before }) => ({ step, bytes: before?.bytes })),
+      context.now(),
+    );
+    const done = await performBatch(prepared, scope);
+    for (const step of done) steps.set(step.seq, step);
+    settle(
+      state,
+      run.id,
+      batch.flatMap(({ seq }) => steps.get(seq) ?? []),
+    );
+    context.progress({ message: "applying", done: steps.size, total: run.work.actions.length });
+    cancelled = context.signal.aborted;
+    if (!cancelled && waiting.length > 0) await assertRoots(run.work, context);
+  }
+  return finish(run, [...steps.values()], cancelled, context);
+}
+
+/** Takes from `waiting` the next actions whose predecessors have all been tried. */
+function nextBatch(waiting: Action[], steps: ReadonlyMap<number, Step>): Action[] {
+  const batch: Action[] = [];
+  let bytes = 0;
+  for (let index = 0; index < waiting.length && batch.length < BATCH_ACTIONS && bytes < BATCH_BYTES;) {
+    const action = waiting[index];
+    if (action?.after.every((seq) => steps.has(seq)) === true) {
+      batch.push(action);
+      bytes += action.type === "release_lock" ? 0 : (action.seen?.size ?? 0);
+      waiting.splice(index, 1);
+    } else index += 1;
+  }
+  if (batch.length === 0) throw new Error("a plan's actions wait for each other");
+  return batch;
+}
+
+/** Compares every action of a batch with the world; what is refused goes straight into `steps`. */
+async function prepareBatch(batch: readonly Action[], steps: Map<number, Step>, scope: StepScope): Promise<Prepared[]> {
+  const prepared: Prepared[] = [];
+  for (const action of batch) {
+    try {
+      const missing = action.after.find((seq) => steps.get(seq)?.state !== "done");
+      if (missing !== undefined) throw new CacheOpsError("stale_plan", "an action that has to come before was refused");
+      prepared.push(await prepare(action, scope));
+    } catch (error) {
+      steps.set(action.seq, refusedStep(action, error));
+    }
+  }
+  return prepared;
+}
+
+async function performBatch(prepared: readonly Prepared[], scope: StepScope): Promise<Step[]> {
+  const queue = new PQueue({ concurrency: CONCURRENCY });
+  const done = await Promise.all(
+    prepared.map((item) =>
+      // Between two files is the safe point to stop: what was begun is finished.
+      queue.add(async () => (scope.context.signal.aborted ? undefined : perform(item, scope))),
+    ),
+  );
+  return done.filter((step) => step !== undefined);
+}
+
+function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context: Context): Report {
+  const state = context.state();
+  const { retention } = context.configuration;
+  const age = parseDuration(retention.age) * 1000;
+  const endedAt = context.now();
+  const report = summarise(run, steps, { cancelled, endedAt, undoUntil: run.startedAt + age });
+  endRun(state, report, endedAt);
+  state.write(() => {
+    forgetBackups(state, endedAt - age, retention.maxBytes);
+    forgetPlans(state, endedAt - age);
+  });
+  return report;
+}
+
+function refusedStep(action: Action, error: unknown): Step {
+  return {
+    seq: action.seq,
+    file: action.file,
+    state: "refused",
+    temp: "",
+    before: null,
+    after: null,
+    attributes: null,
+    directoryBefore: null,
+    directoryAfter: null,
+    ...refusalOf(error),
+  };
+}
+
+function scopeOf({ id, work }: Pick<Run, "id" | "work">, context: Context): StepScope {
+  return { run: id, realRoots: work.passports.map(({ realPath }) => realPath), context };
+}
+
+/** Throws `blocked` when a root is no longer the place it was when the plan was made. */
+async function assertRoots({ passports }: Work, context: Context): Promise<void> {
+  const limit = parseDuration(context.configuration.timeLimit);
+  const roots = await Promise.all(
+    passports.map(async (passport) => ({
+      root: passport.root,
+      state: await inspectRoot(passport.root, limit),
+      remembered: { passport, sameBoot: true },
+    })),
+  );
+  const [first] = guardRoots(roots, []);
+  if (first === undefined) return;
+  throw new CacheOpsError("blocked", `${first.path}: ${first.message} (${first.observed})`, { hint: first.advice });
+}
+
+function blockedError({ id, blocked }: Plan): CacheOpsError {
+  const reasons = blocked.map(({ path, message, observed }) => `${path}: ${message} (${observed})`).join("; ");
+  return new CacheOpsError("blocked", `plan ${id} is blocked: ${reasons}`, { hint: blocked[0]?.advice });
+}

@@ -1,0 +1,135 @@
+import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import { lstat, open, unlink, utimes, type FileHandle } from "node:fs/promises";
+
+import type { Anchor } from "./anchor.ts";
+import { CacheOpsError, errnoOf } from "./errors.ts";
+import { contentOf, identityOf, readSeenFile, sameIdentity, type Attributes, type Identity } from "./file.ts";
+import { setMtime } from "./mtime.ts";
+
+/** What {@link publish} puts in place, and over what. */
+export interface Publication {
+  readonly anchor: Anchor;
+  readonly name: string;
+  /** Name of the temporary file in the same directory. Must not be in use. */
+  readonly temp: string;
+  readonly bytes: Uint8Array;
+  /** The version that may be replaced; `absent`: there must be nothing. */
+  readonly replaces: Identity | "absent";
+  readonly attributes: Partial<Attributes>;
+  /** Called right before the rename: throws when the right to write was lost. */
+  readonly assertMayWrite: () => void;
+}
+
+/**
+ * Puts a file in place so that every reader, at every moment and after a power cut, sees the old one or the new one.
+ *
+ * (3) 1. a new file under a name of our own, opened exclusively; 2. all bytes, checked by reading them back;
+ * 3. mode, owner and times; 4. fsync; 5. compare what is there with what may be replaced; 6. rename; 7. fsync of the
+ * directory; 8. look whether ours is what stands there now. Until 6 the target is untouched and a failure removes
+ * the temporary file. Throws `stale_plan` when 5 or 8 finds another writer's file, else the system's error.
+ */
+export async function publish(publication: Publication): Promise<void> {
+  const { anchor, name, temp, replaces } = publication;
+  const tempPath = anchor.at(temp);
+  const target = anchor.at(name);
+  await writeTemp(tempPath, publication);
+  try {
+    const written = identityOf(await lstat(tempPath, { bigint: true }));
+    // From here to the rename there is no await: nothing of ours can come between comparison and rename.
+    publication.assertMayWrite();
+    assertUnchanged(target, replaces, name);
+    if (replaces === "absent") publishNew(tempPath, target, name);
+    else renameSync(tempPath, target);
+    await anchor.sync();
+    const now = await lstat(target, { bigint: true });
+    if (now.ino !== written.inode || now.size !== written.size) {
+      throw new CacheOpsError("stale_plan", `${name} was replaced by another program right after it was written`);
+    }
+  } catch (error) {
+    await removeTemp(tempPath);
+    throw error;
+  }
+}
+
+/** Removes a file, if it still is the version given. Durable when it returns. */
+export async function remove(anchor: Anchor, name: string, seen: Identity, assertMayWrite: () => void): Promise<void> {
+  const target = anchor.at(name);
+  assertMayWrite();
+  assertUnchanged(target, seen, name);
+  unlinkSync(target);
+  await anchor.sync();
+}
+
+/** Removes a temporary file of ours; that it is gone already is fine. */
+export async function removeTemp(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}
+
+async function writeTemp(path: string, { bytes, attributes }: Publication): Promise<void> {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    // writeFile loops over short writes: on a full disk it fails instead of publishing a truncated file.
+    await handle.writeFile(bytes);
+    await takeAttributes(handle, attributes);
+    await restoreTimes(path, attributes);
+    await handle.sync();
+  } catch (error) {
+    await handle.close();
+    await removeTemp(path);
+    throw error;
+  }
+  await handle.close();
+  try {
+    const { content } = await readSeenFile(path);
+    if (content.sha256 !== contentOf(bytes).sha256) {
+      throw new CacheOpsError("unavailable", `${path} does not hold what was written`, {
+        hint: "The disk returned other bytes than were written; check it.",
+      });
+    }
+  } catch (error) {
+    await removeTemp(path);
+    throw error;
+  }
+}
+
+async function takeAttributes(handle: FileHandle, { mode, uid, gid }: Partial<Attributes>): Promise<void> {
+  const now = await handle.stat();
+  if (uid !== undefined && gid !== undefined && (now.uid !== uid || now.gid !== gid)) await handle.chown(uid, gid);
+  if (mode !== undefined) await handle.chmod(mode);
+}
+
+async function restoreTimes(path: string, { atimeNs, mtimeNs }: Partial<Attributes>): Promise<void> {
+  if (mtimeNs === undefined || atimeNs === undefined) return;
+  await utimes(path, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
+  await setMtime(path, BigInt(mtimeNs));
+}
+
+function assertUnchanged(target: string, expected: Identity | "absent", name: string): void {
+  const stats = lstatSync(target, { bigint: true, throwIfNoEntry: false });
+  const unchanged =
+    expected === "absent" ? stats === undefined : stats !== undefined && sameIdentity(identityOf(stats), expected);
+  if (!unchanged) {
+    throw new CacheOpsError("stale_plan", `${name} was changed by another program meanwhile`, {
+      hint: "Make a new plan.",
+    });
+  }
+}
+
+/** Links instead of renaming, because a link fails where something came into being meanwhile. */
+function publishNew(temp: string, target: string, name: string): void {
+  try {
+    linkSync(temp, target);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EEXIST") throw new CacheOpsError("stale_plan", `${name} came into being meanwhile`);
+    if (errno !== "EPERM" && errno !== "ENOTSUP" && errno !== "ENOSYS") throw error;
+    // No hard links on this file system: the comparison made just before has to do.
+    renameSync(temp, target);
+    return;
+  }
+  unlinkSync(temp);
+}

@@ -1,0 +1,250 @@
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+import type { Draft } from "../../draft.ts";
+import { errnoOf } from "../../errors.ts";
+import { contentOf, readSeenFile, type SeenFile } from "../../file.ts";
+import type { Action, Change, PlannedCache, Skipped, Source } from "../../plan.ts";
+import { applySplices, type Splice } from "../../splice.ts";
+import { readDocument, type ObjectSpans } from "./document.ts";
+import { spliceObject } from "./edit.ts";
+import { membersByKey } from "./entry.ts";
+import { editEntries } from "./entry-edit.ts";
+import { CACHE_NAME } from "./names.ts";
+import { salvage } from "./salvage.ts";
+
+/**
+ * Turns changes of directory caches into the actions that carry them out. Reads the files, writes nothing.
+ *
+ * `seen` says what the caches held when they were judged; a cache that differs by now is left alone and said so.
+ * The order is the safety argument: entries are put into their new home first, and cut from the old one after.
+ */
+export async function draftDirectory(changes: readonly Change[], seen: readonly PlannedCache[]): Promise<Draft> {
+  const desk = makeDesk(seen);
+  const done: Change[] = [];
+  const arrivals = new Map<string, Change[]>();
+  const edits = new Map<string, Change[]>();
+  for (const change of changes) {
+    if (change.does === "rehome" && change.to !== undefined) push(arrivals, change.to, change);
+    if (["remove", "rehome", "rename", "migrate"].includes(change.does)) push(edits, change.cache, change);
+    else if (await desk.whole(change)) done.push(change);
+  }
+  const arrived = new Map<Change, number>();
+  for (const [cache, coming] of arrivals) {
+    const seq = await desk.insert(cache, coming);
+    if (seq !== undefined) for (const change of coming) arrived.set(change, seq);
+  }
+  for (const [cache, wanted] of edits) {
+    const possible = wanted.filter((change) => change.does !== "rehome" || arrived.has(change));
+    const after = [...new Set(possible.flatMap((change) => arrived.get(change) ?? []))];
+    if (possible.length > 0 && (await desk.edit(cache, possible, after))) done.push(...possible);
+  }
+  return desk.draft(changes.filter((change) => done.includes(change)));
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [value]);
+  else known.push(value);
+}
+
+interface Sheet {
+  readonly file: string;
+  /** The bytes as they will be when the actions so far are done; `undefined`: there is no file. */
+  bytes: Buffer | undefined;
+  attributes: SeenFile["attributes"] | undefined;
+  /** The last action on this file, which the next one has to wait for. */
+  lastSeq: number | undefined;
+}
+
+/** The state of one drafting: files as they will be, actions so far. */
+function makeDesk(seen: readonly PlannedCache[]) {
+  const known = new Map(seen.map((cache) => [cache.cache, cache]));
+  const used = new Map<string, PlannedCache>();
+  const sheets = new Map<string, Promise<Sheet | undefined>>();
+  const actions: Action[] = [];
+  const skipped: Skipped[] = [];
+  let bytes = 0;
+
+  const skip = (change: Change, rule: string, observed: string | null) => {
+    skipped.push({ cache: change.cache, entry: change.entry, name: change.name, rule, observed });
+    return undefined;
+  };
+
+  /** Opens a cache once; refuses one that is no longer what was judged. */
+  const open = (cache: string): Promise<Sheet | undefined> => {
+    const sheet = sheets.get(cache) ?? read(cache);
+    sheets.set(cache, sheet);
+    return sheet;
+  };
+  const read = async (cache: string): Promise<Sheet | undefined> => {
+    const expected = known.get(cache);
+    const file = expected?.file ?? join(await realpath(dirname(cache)), basename(cache));
+    const now = await readIfThere(file);
+    used.set(cache, { cache, file, seen: now?.content ?? null });
+    const asSeen = expected === undefined || expected.seen?.sha256 === now?.content.sha256;
+    return asSeen ? { file, bytes: now?.bytes, attributes: now?.attributes, lastSeq: undefined } : undefined;
+  };
+
+  const write = (
+    sheet: Sheet,
+    source: Source,
+    after: Buffer,
+    parts: Pick<Action, "changes" | "after" | "evidence">,
+  ) => {
+    const before = sheet.bytes;
+    actions.push({
+      type: "write_file",
+      seq: actions.length + 1,
+      file: sheet.file,
+      lock: sheet.file,
+      ...parts,
+      after: [...new Set([...parts.after, ...(sheet.lastSeq === undefined ? [] : [sheet.lastSeq])])],
+      seen: before === undefined ? null : contentOf(before),
+      source,
+      result: contentOf(after),
+      attributes: before === undefined && sheet.attributes ? withoutTimes(sheet.attributes) : {},
+    });
+    bytes += (before?.length ?? 0) - after.length;
+    sheet.bytes = after;
+    sheet.lastSeq = actions.length;
+    return actions.length;
+  };
+
+  const insert = async (cache: string, coming: readonly Change[]): Promise<number | undefined> => {
+    const sheet = await open(cache);
+    const texts: string[] = [];
+    for (const change of coming) {
+      const source = await open(change.cache);
+      const text = source?.bytes && change.entry !== null ? memberText(source.bytes, change.entry) : undefined;
+      if (text !== undefined) texts.push(text);
+      if (sheet) sheet.attributes ??= source?.attributes;
+    }
+    const spans = sheet?.bytes && spansOf(sheet.bytes);
+    if (sheet === undefined || texts.length < coming.length || (sheet.bytes !== undefined && spans === undefined)) {
+      for (const change of coming) skip(change, "new_home_cannot_take_it", cache);
+      return undefined;
+    }
+    const parts = { changes: coming.map(({ id }) => id), after: [], evidence: evidenceOf(coming) };
+    if (sheet.bytes === undefined || spans === undefined) {
+      const text = `{\n  ${texts.join(",\n  ")}\n}`;
+      return write(sheet, { text }, Buffer.from(text), parts);
+    }
+    const edit = { remove: new Set<number>(), replace: new Map<number, string>(), append: texts };
+    return splice(sheet, spliceObject(sheet.bytes, spans, edit, "  "), parts);
+  };
+
+  const splice = (sheet: Sheet, splices: readonly Splice[], parts: Pick<Action, "changes" | "after" | "evidence">) => {
+    const after = applySplices(sheet.bytes ?? Buffer.alloc(0), splices);
+    if (!spansOf(after)) throw new Error(`an edit of ${sheet.file} would not be readable`);
+    return write(sheet, { splices: [...splices] }, after, parts);
+  };
+
+  const edit = async (cache: string, wanted: readonly Change[], after: number[]): Promise<boolean> => {
+    const sheet = await open(cache);
+    const spans = sheet?.bytes && spansOf(sheet.bytes);
+    if (!sheet?.bytes || !spans) {
+      for (const change of wanted) skip(change, "changed_while_planning", cache);
+      return false;
+    }
+    const parts = { changes: wanted.map(({ id }) => id), after, evidence: evidenceOf(wanted) };
+    splice(sheet, editEntries(sheet.bytes, spans, wanted), parts);
+    return true;
+  };
+
+  /** Changes that concern a file as a whole. */
+  const whole = async (change: Change): Promise<boolean> => {
+    const sheet = await open(change.does === "discard" && change.path !== undefined ? change.path : change.cache);
+    if (sheet === undefined) return skip(change, "changed_while_planning", change.cache) ?? false;
+    const parts = { changes: [change.id], after: [], evidence: change.evidence };
+    const lock = join(dirname(sheet.file), CACHE_NAME);
+    switch (change.does) {
+      case "salvage": {
+        const saved = sheet.bytes && salvage(sheet.bytes);
+        if (!saved) return skip(change, "changed_while_planning", change.cache) ?? false;
+        splice(sheet, saved.splices, parts);
+        return true;
+      }
+      case "discard": {
+        if (!sheet.bytes) return skip(change, "changed_while_planning", change.cache) ?? false;
+        const { length } = sheet.bytes;
+        actions.push({
+          type: "remove_file",
+          seq: actions.length + 1,
+          file: sheet.file,
+          lock,
+          ...parts,
+          seen: contentOf(sheet.bytes),
+        });
+        bytes += length;
+        return true;
+      }
+      case "unlock":
+        actions.push({ type: "release_lock", seq: actions.length + 1, file: change.path ?? lock, lock, ...parts });
+        return true;
+      case "recover": {
+        const temp = change.path === undefined ? undefined : await open(change.path);
+        if (!temp?.bytes || sheet.bytes) return skip(change, "changed_while_planning", change.cache) ?? false;
+        sheet.attributes = temp.attributes;
+        const saved = spansOf(temp.bytes) ? undefined : salvage(temp.bytes);
+        const text = saved && applySplices(temp.bytes, saved.splices).toString("utf8");
+        const seq =
+          text === undefined
+            ? write(sheet, { copyOf: temp.file, content: contentOf(temp.bytes) }, temp.bytes, parts)
+            : write(sheet, { text }, Buffer.from(text), parts);
+        const seenTemp = contentOf(temp.bytes);
+        actions.push({
+          type: "remove_file",
+          seq: seq + 1,
+          file: temp.file,
+          lock,
+          ...parts,
+          after: [seq],
+          seen: seenTemp,
+        });
+        bytes += seenTemp.size;
+        return true;
+      }
+      default:
+        throw new Error(`${change.does} is no change of a whole file`);
+    }
+  };
+
+  const draft = (changes: readonly Change[]): Draft => ({
+    changes,
+    actions,
+    caches: [...used.values()],
+    skipped,
+    bytes,
+  });
+  return { insert, edit, whole, draft };
+}
+
+async function readIfThere(file: string): Promise<SeenFile | undefined> {
+  try {
+    return await readSeenFile(file);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function spansOf(bytes: Buffer): ObjectSpans | undefined {
+  const reading = readDocument(bytes);
+  return "spans" in reading ? reading.spans : undefined;
+}
+
+function memberText(bytes: Buffer, key: string): string | undefined {
+  const spans = spansOf(bytes);
+  const member = spans && membersByKey(spans).get(key)?.last;
+  return member && bytes.toString("utf8", member.start, member.value.end);
+}
+
+function evidenceOf(changes: readonly Change[]): Action["evidence"] {
+  const all = changes.flatMap((change) => change.evidence);
+  return [...new Map(all.map((evidence) => [evidence.path, evidence])).values()];
+}
+
+function withoutTimes({ mode, uid, gid }: SeenFile["attributes"]) {
+  return { mode, uid, gid };
+}

@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+
+/**
+ * The fingerprint mediabox gives a media file: SHA-256 (64 hex digits) of `name|size|mtime`, the modification time
+ * written as Python writes a float. Bit for bit the program's own, so its entries are found by it.
+ *
+ * `name` is the raw base name (never normalised), `size` bytes, `mtimeNs` nanoseconds since 1970.
+ */
+export function fingerprint(name: string, size: bigint, mtimeNs: bigint): string {
+  return createHash("sha256")
+    .update(`${name}|${size}|${pythonFloat(pythonMtime(mtimeNs))}`, "utf8")
+    .digest("hex");
+}
+
+const NS_PER_SECOND = 1_000_000_000n;
+
+/** `os.stat().st_mtime` of CPython: whole seconds (floored) plus nanoseconds, added as doubles. */
+export function pythonMtime(mtimeNs: bigint): number {
+  let seconds = mtimeNs / NS_PER_SECOND;
+  if (mtimeNs < 0n && seconds * NS_PER_SECOND !== mtimeNs) seconds -= 1n;
+  return Number(seconds) + 1e-9 * Number(mtimeNs - seconds * NS_PER_SECOND);
+}
+
+/**
+ * `repr(float)` of CPython: the shortest digits that read back as the same double, which JavaScript prints too,
+ * but with exponents below 1e-4 and from 1e16 on, at least two exponent digits, and `.0` on whole numbers.
+ */
+export function pythonFloat(value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [mantissa = "", exponentText = "0"] = value.toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (exponent < -4 || exponent >= 16) {
+    return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  const sign = mantissa.startsWith("-") ? "-" : "";
+  const digits = mantissa.replace(/[-.]/g, "");
+  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
+  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  return `${sign}${whole}.${digits.slice(exponent + 1) || "0"}`;
+}
+
+/** Steps, in nanoseconds, to which mounts are known to cut modification times: 1 ms, 1 s, 2 s. */
+const MOUNT_STEPS_NS = [1_000_000n, NS_PER_SECOND, 2n * NS_PER_SECOND] as const;
+const MICROSECOND_NS = 1_000n;
+
+/**
+ * The mount granularity, in nanoseconds, at which a recorded time and a file's time are one moment of which one was
+ * cut; `undefined` when they are different moments. `recorded` is seconds, as the cache stores them.
+ *
+ * A double holds the seconds of our century to about 240 ns, so cuts to 100 ns and 1 µs are one case.
+ */
+export function sameMomentAt(recorded: number, mtimeNs: bigint): bigint | undefined {
+  if (!Number.isFinite(recorded)) return undefined;
+  const recordedNs = BigInt(Math.round(recorded * 1e6)) * MICROSECOND_NS;
+  const difference = recordedNs > mtimeNs ? recordedNs - mtimeNs : mtimeNs - recordedNs;
+  if (difference < MICROSECOND_NS) return MICROSECOND_NS;
+  return MOUNT_STEPS_NS.find(
+    (step) =>
+      floorTo(recordedNs, step) === floorTo(mtimeNs, step) && (isCutTo(recordedNs, step) || isCutTo(mtimeNs, step)),
+  );
+}
+
+function floorTo(value: bigint, step: bigint): bigint {
+  return value - (((value % step) + step) % step);
+}
+
+function isCutTo(value: bigint, step: bigint): boolean {
+  return value - floorTo(value, step) < MICROSECOND_NS;
+}

@@ -1,0 +1,209 @@
+import { readlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+
+import { isInside } from "../../anchor.ts";
+import type { Evidence } from "../../evidence.ts";
+import type { Problem, Reason } from "../../finding.ts";
+import { presenceOf, type Presence } from "../../presence.ts";
+import type { Listing } from "../../walk.ts";
+import type { ObjectSpans } from "./document.ts";
+import { membersByKey, readEntry, type Entry } from "./entry.ts";
+import { fingerprint, sameMomentAt } from "./fingerprint.ts";
+import { isComponent } from "./names.ts";
+
+/** What was found out about one entry that is not in order. */
+export interface Judgement {
+  readonly entry: string;
+  readonly name: string | null;
+  readonly problem: Problem;
+  readonly reason: Reason;
+  /** What has to hold still when the entry is removed. */
+  readonly evidence: readonly Evidence[];
+  /** When the entry was last written, in milliseconds since 1970, if it says. */
+  readonly lastSeen: number | undefined;
+}
+
+/** What judging one cache file yields. */
+export interface Judged {
+  /** Entries looked at; a key that occurs twice is one. */
+  readonly entries: number;
+  readonly judgements: readonly Judgement[];
+}
+
+/** The surroundings a cache is judged in. */
+export interface Surroundings {
+  readonly listing: Listing;
+  /** Real paths of all roots: a dangling link that leads outside of them proves nothing. */
+  readonly realRoots: readonly string[];
+  readonly timeLimitSeconds: number;
+  /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
+  readonly expiredBefore?: number | undefined;
+}
+
+/** The rule for media whose time another mount cut: probably unchanged, so its entry is never removed. */
+export const TIME_CUT = "time_cut_by_another_mount";
+
+type Verdict = Pick<Judgement, "problem" | "reason"> & { readonly evidence?: readonly Evidence[] };
+interface Media {
+  readonly name: string;
+  readonly presence: Presence;
+  readonly hash: string | undefined;
+}
+
+/**
+ * Judges the entries of one cache file: by fingerprint first, then by name; never by `file_path` and never by the
+ * current directory. Only reads. What is doubtful is `unreachable`, `changed` or `corrupt`, and so kept.
+ *
+ * 1. The fingerprint is that of the file of this name: in order. 2. Of another file here: `drifted`.
+ * 3. The file is there, but changed: `superseded` if it has its own entry, else `changed`.
+ * 4. No such name, and the file system confirms it: `orphaned`.
+ */
+export async function judge(bytes: Buffer, spans: ObjectSpans, around: Surroundings): Promise<Judged> {
+  const byKey = membersByKey(spans);
+  const media = new Map<string, Promise<Media>>();
+  const look = (name: string) => {
+    const known = media.get(name) ?? lookAt(name, around);
+    media.set(name, known);
+    return known;
+  };
+  const judgements: Judgement[] = [];
+  const open: Entry[] = [];
+  const add = (entry: string, name: string | null, verdict: Verdict, lastSeen?: number) =>
+    judgements.push({ entry, name, evidence: [], lastSeen, ...verdict });
+  for (const [key, { last }] of byKey) {
+    const entry = readEntry(bytes, last);
+    if (typeof entry === "string") add(key, null, { problem: "corrupt", reason: { rule: entry, observed: null } });
+    else if (!(await isCurrent(entry, around, look))) open.push(entry);
+    else if (entry.lastSeen !== undefined && entry.lastSeen < (around.expiredBefore ?? -Infinity))
+      add(key, entry.names[0] ?? null, expired(entry.lastSeen, around.expiredBefore), entry.lastSeen);
+  }
+  if (open.length > 0) {
+    const names = [...around.listing.names].flatMap(([name, type]) =>
+      type === "file" || type === "symlink" ? [name] : [],
+    );
+    const here = new Map((await Promise.all(names.map(look))).map((file) => [file.hash, file]));
+    for (const entry of open) {
+      const verdict = await judgeEntry(entry, around, look, here, byKey);
+      add(entry.key, entry.names[0] ?? null, verdict, entry.lastSeen);
+    }
+  }
+  return { entries: byKey.size, judgements };
+}
+
+type Look = (name: string) => Promise<Media>;
+
+async function isCurrent(entry: Entry, { listing }: Surroundings, look: Look): Promise<boolean> {
+  const [name] = entry.names;
+  return name !== undefined && listing.names.has(name) && (await look(name)).hash === entry.key;
+}
+
+async function judgeEntry(
+  entry: Entry,
+  around: Surroundings,
+  look: Look,
+  here: ReadonlyMap<string | undefined, Media>,
+  byKey: ReadonlyMap<string, unknown>,
+): Promise<Verdict> {
+  const same = here.get(entry.key);
+  if (same !== undefined) return { problem: "drifted", reason: { rule: "name_differs", observed: same.name } };
+  const absent: Verdict[] = [];
+  for (const name of entry.names) {
+    if (!isComponent(name)) {
+      return { problem: "corrupt", reason: { rule: "file_name_is_no_name", observed: name } };
+    }
+    if (!name.isWellFormed()) return unreachable("name_not_utf8", name);
+    const file = around.listing.names.has(name) ? await look(name) : undefined;
+    if (file === undefined) absent.push(await judgeMissing(name, around));
+    else if (file.presence.state === "present") return judgePresent(entry, file, around, byKey);
+    else if (file.presence.state === "unknown") return unreachable("media_unreadable", file.presence.errno);
+    else absent.push(await judgeDangling(name, around));
+  }
+  // With two names, one doubtful answer is enough to keep the entry.
+  return (
+    absent.find((verdict) => verdict.problem !== "orphaned") ??
+    absent[0] ?? { problem: "corrupt", reason: { rule: "file_name_missing", observed: null } }
+  );
+}
+
+function judgePresent(
+  entry: Entry,
+  { name, presence, hash }: Media,
+  { listing }: Surroundings,
+  byKey: ReadonlyMap<string, unknown>,
+): Verdict {
+  if (presence.state !== "present" || hash === undefined) return unreachable("not_a_regular_file", name);
+  const { size, mtimeNs } = presence.stats;
+  const sameSize = entry.size !== undefined && BigInt(Math.trunc(finite(entry.size))) === size;
+  const step = sameSize && entry.mtime !== undefined ? sameMomentAt(entry.mtime, mtimeNs) : undefined;
+  if (step !== undefined) {
+    const observed = String(mtimeNs);
+    return { problem: "changed", reason: { rule: TIME_CUT, observed, threshold: `${step} ns` } };
+  }
+  const path = join(listing.path, name);
+  return {
+    ...(byKey.has(hash)
+      ? { problem: "superseded", reason: { rule: "media_has_current_entry", observed: hash } }
+      : { problem: "changed", reason: { rule: "fingerprint_differs", observed: hash } }),
+    evidence: [{ path, expect: "same", size: String(size), mtimeNs: String(mtimeNs) }],
+  };
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : -1;
+}
+
+/** The directory does not list the name. One more look decides, after its twins were ruled out. */
+async function judgeMissing(name: string, { listing, timeLimitSeconds }: Surroundings): Promise<Verdict> {
+  const twin = twinOf(name, listing);
+  if (twin !== undefined) return unreachable(twin.rule, twin.name);
+  const path = join(listing.path, name);
+  const presence = await presenceOf(path, timeLimitSeconds);
+  if (presence.state === "present") return unreachable("listing_disagrees", name);
+  if (presence.state === "unknown") return unreachable("media_unreadable", presence.errno);
+  return orphaned(path);
+}
+
+/** The name is a link that leads nowhere: proof only when it leads to a place inside the library. */
+async function judgeDangling(name: string, { listing, realRoots }: Surroundings): Promise<Verdict> {
+  const path = join(listing.path, name);
+  const target = resolve(dirname(path), await readlink(path));
+  const inside = [...realRoots, listing.root].some((root) => isInside(root, target));
+  return inside ? orphaned(path) : unreachable("link_leads_outside_the_library", target);
+}
+
+function orphaned(path: string): Verdict {
+  return {
+    problem: "orphaned",
+    reason: { rule: "media_gone", observed: "ENOENT" },
+    evidence: [{ path, expect: "gone" }],
+  };
+}
+
+function expired(lastSeen: number, before: number | undefined): Verdict {
+  const threshold = new Date(before ?? lastSeen).toISOString();
+  return { problem: "expired", reason: { rule: "older_than", observed: new Date(lastSeen).toISOString(), threshold } };
+}
+
+function unreachable(rule: string, observed: string): Verdict {
+  return { problem: "unreachable", reason: { rule, observed } };
+}
+
+/** Another spelling of the name that the file system may hold for the same file. */
+function twinOf(name: string, { names }: Listing): { readonly rule: string; readonly name: string } | undefined {
+  const composed = name.normalize("NFC");
+  const folded = composed.toLowerCase();
+  let cased: string | undefined;
+  for (const other of names.keys()) {
+    const otherComposed = other.normalize("NFC");
+    if (otherComposed === composed) return { rule: "unicode_twin", name: other };
+    if (otherComposed.toLowerCase() === folded) cased = other;
+  }
+  return cased === undefined ? undefined : { rule: "case_twin", name: cased };
+}
+
+async function lookAt(name: string, { listing, timeLimitSeconds }: Surroundings): Promise<Media> {
+  const path = join(listing.path, name);
+  const presence = await presenceOf(path, timeLimitSeconds);
+  const isFile = presence.state === "present" && presence.stats.isFile();
+  return { name, presence, hash: isFile ? fingerprint(name, presence.stats.size, presence.stats.mtimeNs) : undefined };
+}

@@ -1,0 +1,60 @@
+import { Type, type Static } from "typebox";
+
+import { DURATION_PATTERN } from "./units.ts";
+
+const Duration = (description: string, value: string) =>
+  Type.String({ pattern: DURATION_PATTERN, default: value, description });
+
+/** What the operator decides once, in `config.json`. Every property has a default. */
+export const Configuration = Type.Object(
+  {
+    $schema: Type.Optional(Type.String()),
+    libraries: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description: "How you call it." }),
+          roots: Type.Array(Type.String({ minLength: 1 }), {
+            minItems: 1,
+            description: "Absolute directories, or fast-glob patterns of directories such as /mnt/disk*/media.",
+          }),
+        },
+        { additionalProperties: false },
+      ),
+      { default: [], description: "Media directories that caches are about." },
+    ),
+    keep: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: "Patterns of media paths, relative to their root, whose entries are never removed.",
+    }),
+    guards: Type.Object(
+      {
+        staleRatio: Type.Number({
+          minimum: 0,
+          maximum: 1,
+          default: 0.5,
+          description: "Share of a root's entries that may have lost their media before a plan is blocked.",
+        }),
+        maxEntries: Type.Integer({ minimum: 1, default: 100_000, description: "Most entries one plan may change." }),
+        minAge: Duration("How long a cache must have been left alone before an unattended run changes it.", "24h"),
+        clockSkew: Duration("How far a cache may lie in the future before ages are not trusted.", "60s"),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    planExpiry: Duration("How long a plan may be applied.", "1h"),
+    retention: Type.Object(
+      {
+        age: Duration("How long a run can be undone.", "14d"),
+        maxBytes: Type.Integer({
+          minimum: 0,
+          default: 1_000_000_000,
+          description: "Most bytes of compressed backups; the oldest go first.",
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    timeLimit: Duration("How long one answer of the storage may take before it counts as unreachable.", "30s"),
+  },
+  { additionalProperties: false },
+);
+/** The configuration with every default filled in. */
+export type Configuration = Static<typeof Configuration>;

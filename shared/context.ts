@@ -1,0 +1,24 @@
+import type { Configuration } from "./config.ts";
+import type { State } from "./state.ts";
+
+/** How far a piece of work is. `total` is missing while it is not known. */
+export interface Progress {
+  /** What is being done, in a few words. */
+  readonly message: string;
+  readonly done: number;
+  readonly total?: number;
+}
+
+/** Everything an operation gets from outside: nothing in the core reads the clock, the environment or the console. */
+export interface Context {
+  /** The time, in milliseconds since 1970. */
+  readonly now: () => number;
+  /** Aborted when the caller gave up: the work stops at the next safe point. */
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+  /** Notes for whoever looks after the program; never needed to understand a result. */
+  readonly log: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  /** The store, opened on first use. */
+  readonly state: () => State;
+  readonly configuration: Configuration;
+}

@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+
+import { Type, type Static } from "typebox";
+
+import { CacheOpsError } from "./errors.ts";
+
+/** A file's content as it was seen: SHA-256 in hex and size in bytes. */
+export const Content = Type.Object(
+  {
+    sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    size: Type.Integer({ minimum: 0 }),
+  },
+  { additionalProperties: false },
+);
+export type Content = Static<typeof Content>;
+
+/** What a file carries beside its bytes and must have again after an undo. Times are nanoseconds, written in digits. */
+export const Attributes = Type.Object(
+  {
+    mode: Type.Integer({ description: "Permission bits." }),
+    uid: Type.Integer(),
+    gid: Type.Integer(),
+    mtimeNs: Type.String(),
+    atimeNs: Type.String(),
+  },
+  { additionalProperties: false },
+);
+export type Attributes = Static<typeof Attributes>;
+
+/** Which version of which file: differs whenever the file was replaced or written, even when its time was put back. */
+export interface Identity {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** A file that was read whole. */
+export interface SeenFile {
+  readonly bytes: Buffer;
+  readonly content: Content;
+  readonly attributes: Attributes;
+  readonly identity: Identity;
+}
+
+/** Larger files are not read. */
+export const MAX_FILE_BYTES = 128 * 1024 * 1024;
+
+/** The SHA-256 and size of some bytes. */
+export function contentOf(bytes: Uint8Array): Content {
+  return { sha256: createHash("sha256").update(bytes).digest("hex"), size: bytes.length };
+}
+
+/** The identity part of a file's status. */
+export function identityOf(stats: {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}): Identity {
+  const { dev, ino, size, mtimeNs, ctimeNs } = stats;
+  return { device: dev, inode: ino, size, mtimeNs, ctimeNs };
+}
+
+/** Whether two identities are the same version of the same file. */
+export function sameIdentity(a: Identity, b: Identity): boolean {
+  return (
+    a.device === b.device &&
+    a.inode === b.inode &&
+    a.size === b.size &&
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs
+  );
+}
+
+/**
+ * Reads a regular file whole, with its identity and attributes from the same descriptor.
+ *
+ * Never follows a symbolic link in the last component and never waits on a pipe. Throws the system's error, or
+ * `corrupt` when it is no regular file, larger than {@link MAX_FILE_BYTES} or changing while it is read.
+ */
+export async function readSeenFile(path: string): Promise<SeenFile> {
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stats = await handle.stat({ bigint: true });
+    if (!stats.isFile()) throw new CacheOpsError("corrupt", `${path} is not a regular file`);
+    if (stats.size > BigInt(MAX_FILE_BYTES)) {
+      throw new CacheOpsError("corrupt", `${path} has ${stats.size} bytes; more than ${MAX_FILE_BYTES} are not read`);
+    }
+    const bytes = await handle.readFile();
+    const after = await handle.stat({ bigint: true });
+    if (!sameIdentity(identityOf(stats), identityOf(after)) || BigInt(bytes.length) !== after.size) {
+      throw new CacheOpsError("stale_plan", `${path} was written while it was read`, { hint: "Try again." });
+    }
+    return {
+      bytes,
+      content: contentOf(bytes),
+      attributes: {
+        mode: Number(stats.mode & 0o7777n),
+        uid: Number(stats.uid),
+        gid: Number(stats.gid),
+        mtimeNs: String(stats.mtimeNs),
+        atimeNs: String(stats.atimeNs),
+      },
+      identity: identityOf(stats),
+    };
+  } finally {
+    await handle.close();
+  }
+}

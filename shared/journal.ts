@@ -1,0 +1,241 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+
+import { Type, type Static } from "typebox";
+
+import { CacheOpsError } from "./errors.ts";
+import { Attributes, Content } from "./file.ts";
+import { Owner } from "./owner.ts";
+import { Passport } from "./passport.ts";
+import { Action, Change } from "./plan.ts";
+import { Report, type RunStatus } from "./report.ts";
+import type { State } from "./state.ts";
+import { matches, parse } from "./validate.ts";
+
+/** What a run carries out: actions bound to what was seen, the changes they make, the roots they lie in. */
+export const Work = Type.Object(
+  {
+    actions: Type.Array(Action),
+    changes: Type.Array(Change),
+    passports: Type.Array(Passport),
+    bytes: Type.Integer({ description: "Bytes it is expected to free." }),
+  },
+  { additionalProperties: false },
+);
+export type Work = Static<typeof Work>;
+
+/** A run as it is stored. */
+export interface Run {
+  readonly id: string;
+  readonly plan: string | null;
+  readonly undoes: string | null;
+  readonly undoneBy: string | null;
+  /** `running` until its report is written. */
+  readonly state: "running" | RunStatus;
+  readonly owner: Owner;
+  readonly startedAt: number;
+  readonly work: Work;
+  readonly report: Report | null;
+  /** Its backups were given up: it cannot be undone any more. */
+  readonly forgotten: boolean;
+}
+
+/** One action's line in the journal. Written as `intended`, with the old bytes, before anything changes. */
+export interface Step {
+  readonly seq: number;
+  readonly file: string;
+  readonly state: "intended" | "done" | "refused";
+  readonly temp: string;
+  readonly before: Content | null;
+  readonly after: Content | null;
+  readonly attributes: Attributes | null;
+  /** Modification time of the directory before and after, in ns. */
+  readonly directoryBefore: string | null;
+  readonly directoryAfter: string | null;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+/** Begins a run. With a plan, uses it up in the same transaction: `false` when somebody else was first. */
+export function beginRun(
+  state: State,
+  run: Pick<Run, "id" | "plan" | "undoes" | "owner" | "startedAt" | "work">,
+): boolean {
+  return state.write(() => {
+    if (run.plan !== null) {
+      const taken = state.run("UPDATE plans SET run = ? WHERE id = ? AND run IS NULL", run.id, run.plan);
+      if (taken === 0) return false;
+    }
+    state.run(
+      "INSERT INTO runs (id, plan, undoes, state, owner, started_at, work) VALUES (?, ?, ?, 'running', ?, ?, ?)",
+      run.id,
+      run.plan,
+      run.undoes,
+      JSON.stringify(run.owner),
+      run.startedAt,
+      pack(Buffer.from(JSON.stringify(run.work))),
+    );
+    return true;
+  });
+}
+
+/** Takes an interrupted run over from its dead owner; `false` when somebody else was first. */
+export function claimRun(state: State, run: Run, owner: Owner): boolean {
+  const [mine, theirs] = [JSON.stringify(owner), JSON.stringify(run.owner)];
+  return state.write(
+    () =>
+      state.run("UPDATE runs SET owner = ? WHERE id = ? AND owner = ? AND state = 'running'", mine, run.id, theirs) > 0,
+  );
+}
+
+/** Ends a run with its report. */
+export function endRun(state: State, report: Report, endedAt: number): void {
+  state.write(() => {
+    const { status, run } = report;
+    state.run(
+      "UPDATE runs SET state = ?, ended_at = ?, report = ? WHERE id = ?",
+      status,
+      endedAt,
+      JSON.stringify(report),
+      run,
+    );
+    if (report.undoes !== null && (status === "complete" || status === "partial")) {
+      state.run("UPDATE runs SET undone_by = ? WHERE id = ?", run, report.undoes);
+    }
+  });
+}
+
+/** (2) Writes down what is about to happen and the old bytes, durably, before it happens. */
+export function intend(
+  state: State,
+  run: string,
+  steps: readonly { readonly step: Step; readonly bytes: Uint8Array | undefined }[],
+  now: number,
+): void {
+  const packed = steps.map(({ step, bytes }) => ({ step, bytes: bytes && pack(bytes) }));
+  state.write(() => {
+    for (const { step, bytes } of packed) {
+      if (bytes !== undefined && step.before !== null) {
+        const { sha256, size } = step.before;
+        state.run("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)", sha256, bytes, size, now);
+      }
+      writeStep(state, run, step);
+    }
+  });
+}
+
+/** Writes down how steps ended. */
+export function settle(state: State, run: string, steps: readonly Step[]): void {
+  state.write(() => {
+    for (const step of steps) writeStep(state, run, step);
+  });
+}
+
+function writeStep(state: State, run: string, step: Step): void {
+  const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
+  state.run(
+    "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    run,
+    step.seq,
+    step.file,
+    step.state,
+    step.temp,
+    json(step.before),
+    json(step.after),
+    json(step.attributes),
+    step.directoryBefore,
+    step.directoryAfter,
+    step.code,
+    step.message,
+  );
+}
+
+/** The steps of a run in their order. */
+export function stepsOf(state: State, run: string): Step[] {
+  return state.all("SELECT * FROM steps WHERE run = ? ORDER BY seq", run).map((row) => ({
+    seq: Number(row["seq"]),
+    file: String(row["file"]),
+    state: row["state"] === "done" || row["state"] === "refused" ? row["state"] : "intended",
+    temp: String(row["temp"]),
+    before: optional(Content, row["before"]),
+    after: optional(Content, row["after"]),
+    attributes: optional(Attributes, row["attributes"]),
+    directoryBefore: text(row["directory_before"]),
+    directoryAfter: text(row["directory_after"]),
+    code: text(row["code"]),
+    message: text(row["message"]),
+  }));
+}
+
+/** A backup's bytes by their SHA-256. Throws `not_found` when retention gave it up. */
+export function blobOf(state: State, sha256: string): Buffer {
+  const row = state.get("SELECT bytes FROM blobs WHERE sha256 = ?", sha256);
+  if (!(row?.["bytes"] instanceof Uint8Array)) {
+    throw new CacheOpsError("not_found", "the backup of this file is no longer kept", {
+      hint: "Backups are kept for the configured retention; this run cannot be undone any more.",
+    });
+  }
+  return gunzipSync(row["bytes"]);
+}
+
+/** A run by its id. Throws `not_found`. */
+export function loadRun(state: State, id: string): Run {
+  const row = state.get("SELECT * FROM runs WHERE id = ?", id);
+  if (row === undefined) {
+    throw new CacheOpsError("not_found", `there is no run ${JSON.stringify(id)}`, {
+      hint: "history lists the runs that are known.",
+    });
+  }
+  return runOf(row);
+}
+
+/** The latest runs, newest first. */
+export function latestRuns(state: State, most: number): Run[] {
+  return state.all("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT ?", most).map(runOf);
+}
+
+/** Gives up backups of runs begun before `time` (ms since 1970), and the oldest ones beyond `maxBytes`. */
+export function forgetBackups(state: State, time: number, maxBytes: number): void {
+  state.run("UPDATE runs SET forgotten = 1 WHERE forgotten = 0 AND state <> 'running' AND started_at < ?", time);
+  for (;;) {
+    state.run(
+      "DELETE FROM blobs WHERE sha256 NOT IN (SELECT json_extract(before, '$.sha256') FROM steps JOIN runs ON runs.id = run WHERE forgotten = 0 AND before IS NOT NULL)",
+    );
+    const total = Number(state.get("SELECT coalesce(sum(length(bytes)), 0) AS total FROM blobs")?.["total"]);
+    if (total <= maxBytes) return;
+    const oldest = state.run(
+      "UPDATE runs SET forgotten = 1 WHERE id = (SELECT id FROM runs WHERE forgotten = 0 AND state <> 'running' ORDER BY started_at LIMIT 1)",
+    );
+    if (oldest === 0) return;
+  }
+}
+
+function runOf(row: Readonly<Record<string, unknown>>): Run {
+  const state = row["state"];
+  const work = row["work"] instanceof Uint8Array ? gunzipSync(row["work"]).toString("utf8") : "null";
+  return {
+    id: String(row["id"]),
+    plan: text(row["plan"]),
+    undoes: text(row["undoes"]),
+    undoneBy: text(row["undone_by"]),
+    state:
+      state === "complete" || state === "partial" || state === "refused" || state === "cancelled" ? state : "running",
+    owner: parse(Owner, JSON.parse(String(row["owner"])), "owner of a run"),
+    startedAt: Number(row["started_at"]),
+    work: parse(Work, JSON.parse(work), "work of a run"),
+    report: optional(Report, row["report"]),
+    forgotten: row["forgotten"] === 1,
+  };
+}
+
+function optional<S extends Parameters<typeof matches>[0]>(schema: S, value: unknown): Static<S> | null {
+  const parsed: unknown = typeof value === "string" ? JSON.parse(value) : undefined;
+  return matches(schema, parsed) ? parsed : null;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function pack(bytes: Uint8Array): Uint8Array {
+  return gzipSync(bytes, { level: 1 });
+}

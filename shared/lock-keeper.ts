@@ -1,0 +1,180 @@
+import { randomUUID } from "node:crypto";
+import {
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+
+import lockfile from "proper-lockfile";
+
+import { errnoOf } from "./errors.ts";
+import { lifeOf, Owner, OWNER_FILE, thisOwner } from "./owner.ts";
+import { printable } from "./printable.ts";
+import { matches } from "./validate.ts";
+
+/* The thread that makes and keeps the locks of `lock.ts`; the numbers in brackets are its invariants. */
+
+/** What the keeper is asked. */
+export type KeeperRequest =
+  | { readonly id: number; readonly type: "acquire"; readonly path: string; readonly token?: undefined }
+  | { readonly id: number; readonly type: "release"; readonly path: string; readonly token: string };
+
+/** What it answers. */
+export type KeeperReply =
+  | { readonly outcome: "acquired"; readonly token: string }
+  | { readonly outcome: "held"; readonly holder: string }
+  | { readonly outcome: "released" }
+  | { readonly outcome: "failed"; readonly errno: string; readonly message: string };
+
+/** A lock that was not kept alive for this long is taken over. */
+const STALE_SECONDS = 15;
+const UPDATE_SECONDS = 3;
+
+const self = thisOwner();
+const releases = new Map<string, () => void>();
+
+function acquire(path: string): KeeperReply {
+  const token = randomUUID();
+  try {
+    lockOnce(path, token, false);
+  } catch (error) {
+    if (!isHeld(error)) return failure(error);
+    try {
+      withGuard(() => lockOnce(path, token, true));
+    } catch (second) {
+      return isHeld(second) ? { outcome: "held", holder: holderOf(path) } : failure(second);
+    }
+  }
+  return { outcome: "acquired", token };
+}
+
+function release(path: string, token: string): KeeperReply {
+  const held = releases.get(token);
+  releases.delete(token);
+  try {
+    held?.();
+  } catch (error) {
+    // Taken over meanwhile: the lock is another's now and stays.
+    if (errnoOf(error) !== "ERELEASED" && errnoOf(error) !== "ENOENT") return failure(error);
+  }
+  return { outcome: "released" };
+}
+
+function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
+  const owner = JSON.stringify({ ...self, token });
+  let mine = false;
+  const files = {
+    mkdirSync(directory: string) {
+      mkdirSync(directory);
+      mine = true;
+      try {
+        writeFileSync(join(directory, OWNER_FILE), owner);
+      } catch (error) {
+        removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
+        rmdirSync(directory);
+        throw error;
+      }
+    },
+    rmdirSync(directory: string) {
+      if (mine && readOwnerText(directory)?.includes(token) === false) return;
+      if (!mine && !mayTakeOver) throw Object.assign(new Error("held"), { code: "ELOCKED" });
+      removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
+      rmdirSync(directory);
+    },
+    statSync(directory: string) {
+      const stats = statSync(directory);
+      // (L3) The lock of a process that is dead on this host is as old as can be.
+      if (!mine && ownerOf(directory) === "dead") stats.mtime = new Date(0);
+      return stats;
+    },
+    realpathSync,
+    utimesSync,
+  };
+  const unlock = lockfile.lockSync(`${path}#${token}`, {
+    lockfilePath: path,
+    realpath: false,
+    stale: STALE_SECONDS * 1000,
+    update: UPDATE_SECONDS * 1000,
+    fs: files,
+    // (L4) says before each write whether the lock is still held; nothing more to do here.
+    onCompromised: () => releases.delete(token),
+  });
+  releases.set(token, unlock);
+}
+
+function withGuard(work: () => void): void {
+  const guard = new DatabaseSync(join((workerData as { guardDirectory: string }).guardDirectory, "lock-guard.db"), {
+    timeout: 5_000,
+  });
+  try {
+    guard.exec("BEGIN EXCLUSIVE");
+    work();
+    guard.exec("COMMIT");
+  } finally {
+    guard.close();
+  }
+}
+
+function ownerOf(directory: string): "alive" | "dead" | "unknown" {
+  const owner = parseOwner(readOwnerText(directory));
+  return owner === undefined ? "unknown" : lifeOf(owner, self);
+}
+
+function holderOf(directory: string): string {
+  const owner = parseOwner(readOwnerText(directory));
+  return owner === undefined ? "another process" : `process ${owner.pid} on ${printable(owner.host)}`;
+}
+
+function parseOwner(text: string | undefined): Owner | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const { token: _, ...owner } = JSON.parse(text) as Record<string, unknown>;
+    return matches(Owner, owner) ? owner : undefined;
+  } catch (error) {
+    // Cut off while it was written: the age of the directory decides.
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function readOwnerText(directory: string): string | undefined {
+  try {
+    return readFileSync(join(directory, OWNER_FILE), "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function removeIfThere(unlink: () => void): void {
+  try {
+    unlink();
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}
+
+function isHeld(error: unknown): boolean {
+  return errnoOf(error) === "ELOCKED";
+}
+
+function failure(error: unknown): KeeperReply {
+  return {
+    outcome: "failed",
+    errno: errnoOf(error) ?? "EIO",
+    message: error instanceof Error ? error.message : String(error),
+  };
+}
+
+parentPort?.on("message", ({ id, type, path, token }: KeeperRequest) => {
+  const reply = type === "acquire" ? acquire(path) : release(path, token);
+  parentPort?.postMessage({ ...reply, id });
+});

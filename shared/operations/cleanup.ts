@@ -1,0 +1,71 @@
+import { Type } from "typebox";
+
+import { STALE } from "../finding.ts";
+import { defineOperation } from "../operation.ts";
+import { planOutcome, PlanSummary, planView, summaryOf } from "../plan-summary.ts";
+import { makePlan, narrowPlan } from "../planner.ts";
+import { parseDuration } from "../units.ts";
+import { Allow, Detail, DurationText, Exclude, From, Include, Only, Paths } from "./input.ts";
+
+/** Problems a cleanup may act on; `changed` only when it is asked for. */
+const Removable = Type.Enum([...STALE, "changed"], { description: "A problem to act on." });
+
+/** Plans the removal of stale entries. */
+export const cleanup = defineOperation({
+  name: "cleanup",
+  title: "Plan a cleanup",
+  description:
+    "Plans the removal of stale entries and leftovers, and shows exactly what would go and why. Changes nothing: apply does.",
+  effect: "read",
+  input: Type.Object(
+    {
+      paths: Paths,
+      problem: Type.Optional(
+        Type.Array(Removable, { description: "Only these problems. Default: all that are stale." }),
+      ),
+      changed: Type.Optional(
+        Type.Boolean({ description: "Also entries whose media changed and that nothing replaces yet." }),
+      ),
+      olderThan: DurationText("Only entries last written longer ago; with problem expired: the age that expires."),
+      include: Include,
+      exclude: Exclude,
+      maxEntries: Type.Optional(Type.Integer({ minimum: 1, description: "At most this many, the oldest first." })),
+      unattended: Type.Optional(
+        Type.Boolean({ description: "Nobody is watching (cron): leave caches alone that were written lately." }),
+      ),
+      minAge: DurationText("Leave caches alone that were written within this time. Unattended: 24h."),
+      allow: Allow,
+      from: From,
+      only: Only,
+      detail: Detail,
+    },
+    { additionalProperties: false },
+  ),
+  positional: "paths",
+  output: PlanSummary,
+  async run(input, context) {
+    if (input.from !== undefined) return summaryOf(await narrowPlan(input.from, input.only, context), input.detail);
+    const problems = input.problem ?? STALE;
+    const unattendedAge = input.unattended === true ? context.configuration.guards.minAge : "0s";
+    const plan = await makePlan(
+      {
+        operation: "cleanup",
+        paths: input.paths ?? [],
+        migrate: false,
+        selection: {
+          problems: input.changed === true ? [...new Set([...problems, "changed" as const])] : problems,
+          olderThanSeconds: input.olderThan === undefined ? undefined : parseDuration(input.olderThan),
+          include: input.include ?? [],
+          exclude: input.exclude ?? [],
+          maxEntries: input.maxEntries,
+          minAgeSeconds: parseDuration(input.minAge ?? unattendedAge),
+          allow: input.allow ?? [],
+        },
+      },
+      context,
+    );
+    return summaryOf(plan, input.detail);
+  },
+  outcome: planOutcome,
+  view: planView,
+});

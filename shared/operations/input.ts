@@ -1,0 +1,41 @@
+import { Type } from "typebox";
+
+import { GuardName } from "../guard.ts";
+import { DURATION_PATTERN } from "../units.ts";
+
+/** Schemas of input properties that several operations share, so that a word means the same in each. */
+
+export const Paths = Type.Optional(
+  Type.Array(Type.String({ minLength: 1 }), {
+    description: "Media directories (absolute), or names of configured libraries. Default: every configured library.",
+  }),
+);
+
+export const Include = Type.Optional(
+  Type.Array(Type.String({ minLength: 1 }), {
+    description: "Only media whose path below the root matches one of these patterns.",
+  }),
+);
+
+export const Exclude = Type.Optional(
+  Type.Array(Type.String({ minLength: 1 }), {
+    description: "Not media whose path below the root matches one of these patterns.",
+  }),
+);
+
+export const Allow = Type.Optional(Type.Array(GuardName, { description: "Guards to pass over, for this run only." }));
+
+export const Detail = Type.Optional(
+  Type.Enum(["concise", "full"], { default: "concise", description: "full: list every single change." }),
+);
+
+export const DurationText = (description: string) =>
+  Type.Optional(Type.String({ pattern: DURATION_PATTERN, description: `${description} For example 24h or 30d.` }));
+
+export const From = Type.Optional(
+  Type.String({ minLength: 1, description: "Id of an earlier plan to take some of the changes of." }),
+);
+
+export const Only = Type.Optional(
+  Type.Array(Type.Integer({ minimum: 1 }), { description: "With from: numbers of the changes to take." }),
+);

@@ -1,0 +1,102 @@
+import { Type, type Static } from "typebox";
+
+import { ByProblem, Trouble } from "./finding.ts";
+import { Blocked } from "./guard.ts";
+import type { Outcome } from "./operation.ts";
+import { Change, PlanStatus, Skipped } from "./plan.ts";
+import type { MadePlan } from "./planner.ts";
+import { printable } from "./printable.ts";
+import { formatBytes } from "./units.ts";
+import { count, type View } from "./view.ts";
+
+/** What a planning operation answers: the plan's id and what it adds up to. The plan itself is in the store. */
+export const PlanSummary = Type.Object(
+  {
+    plan: Type.String({ description: "Id, to be given to apply." }),
+    status: PlanStatus,
+    digest: Type.String({ description: "SHA-256 of the whole plan." }),
+    expiresAt: Type.String(),
+    actions: Type.Integer({ description: "Files that would be written or removed." }),
+    entries: Type.Integer({ description: "Entries and leftovers that would be changed." }),
+    caches: Type.Integer({ description: "Cache files that would be changed." }),
+    bytes: Type.Integer({ description: "Bytes that would be freed." }),
+    byProblem: ByProblem,
+    kept: ByProblem,
+    skipped: Type.Array(Skipped, { description: "What was left alone by a rule, and which." }),
+    blocked: Type.Array(Blocked, { description: "Guards that object." }),
+    errors: Type.Array(Trouble, { description: "What could not be looked at." }),
+    changes: Type.Optional(Type.Array(Change, { description: "With detail full: every change." })),
+  },
+  { additionalProperties: false },
+);
+export type PlanSummary = Static<typeof PlanSummary>;
+
+/** Sums a plan up. */
+export function summaryOf({ plan, digest }: MadePlan, detail: "concise" | "full" | undefined): PlanSummary {
+  return {
+    plan: plan.id,
+    status: plan.status,
+    digest,
+    expiresAt: plan.expiresAt,
+    actions: plan.actions.length,
+    entries: plan.totals.entries,
+    caches: plan.totals.caches,
+    bytes: plan.totals.bytes,
+    byProblem: plan.totals.byProblem,
+    kept: plan.kept,
+    skipped: plan.skipped,
+    blocked: plan.blocked,
+    errors: plan.troubles,
+    ...(detail === "full" ? { changes: plan.changes } : {}),
+  };
+}
+
+/** A blocked plan is loud; one that is ready or empty is fine. */
+export function planOutcome({ status }: PlanSummary): Outcome {
+  return status === "blocked" ? "blocked" : "ok";
+}
+
+/** A plan for a reader. */
+export function planView(summary: PlanSummary): View {
+  const { plan, status, entries, caches, bytes, byProblem, kept, skipped, blocked, errors, changes = [] } = summary;
+  const what = `${count(entries, "change")} in ${count(caches, "cache")}`;
+  const titles = {
+    ready: `${what}, ${formatBytes(bytes)} freed. Nothing was changed yet.`,
+    empty: "Nothing to do.",
+    blocked: "BLOCKED: this plan cannot be applied.",
+  };
+  return {
+    title: titles[status],
+    facts: [
+      ["Plan", plan],
+      ["Valid until", summary.expiresAt],
+      ...Object.entries(byProblem).map(([problem, number]) => [problem, String(number)] as const),
+    ],
+    table: {
+      columns: ["#", "Does", "Media", "Cache", "Why"],
+      rows: changes.map(({ id, does, name, cache, to, problem, reason }) => [
+        id,
+        does,
+        printable(name ?? "(the file itself)"),
+        printable(cache),
+        printable(`${problem}: ${reason.rule}${to === undefined ? "" : ` → ${to}`}`),
+      ]),
+    },
+    notes: [
+      ...blocked.map(
+        ({ guard, path, message, observed, advice, override }) =>
+          `${guard}: ${printable(path)}: ${message} (${observed}). ${advice}${override === null ? "" : ` [--allow ${override}]`}`,
+      ),
+      ...countRules(skipped),
+      ...Object.entries(kept).map(([problem, number]) => `Kept: ${number} ${problem}.`),
+      ...errors.map(({ path, message }) => `${printable(path)}: ${message}`),
+      ...(status === "ready" ? [`\`cache-ops apply ${plan}\` does exactly this.`] : []),
+    ],
+  };
+}
+
+function countRules(skipped: readonly Skipped[]): string[] {
+  const rules = new Map<string, number>();
+  for (const { rule } of skipped) rules.set(rule, (rules.get(rule) ?? 0) + 1);
+  return [...rules].map(([rule, number]) => `Skipped: ${number} (${rule}).`);
+}

@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+
+import { CacheOpsError } from "./errors.ts";
+import { Plan } from "./plan.ts";
+import type { State } from "./state.ts";
+import { matches } from "./validate.ts";
+
+/** A plan as it is stored. The digest is the SHA-256 of its whole content. */
+export interface StoredPlan {
+  readonly plan: Plan;
+  readonly digest: string;
+  /** The run that used it up, if any. */
+  readonly run: string | null;
+}
+
+/** Stores a plan and returns its digest. */
+export function savePlan(state: State, plan: Plan): string {
+  const body = Buffer.from(JSON.stringify(plan));
+  const digest = digestOf(body);
+  const [created, expires] = [Date.parse(plan.createdAt), Date.parse(plan.expiresAt)];
+  state.write(() =>
+    state.run(
+      "INSERT INTO plans (id, created_at, expires_at, digest, body) VALUES (?, ?, ?, ?, ?)",
+      plan.id,
+      created,
+      expires,
+      digest,
+      gzipSync(body, { level: 1 }),
+    ),
+  );
+  return digest;
+}
+
+/** Loads a plan by its id. Throws `not_found`, or `stale_plan` when what is stored is not what was planned. */
+export function loadPlan(state: State, id: string): StoredPlan {
+  const row = state.get("SELECT digest, body, run FROM plans WHERE id = ?", id);
+  if (row === undefined) {
+    throw new CacheOpsError("not_found", `there is no plan ${JSON.stringify(id)}`, {
+      hint: "Plans are kept for a while only. Make a new one with cleanup or repair.",
+    });
+  }
+  const { digest, body, run } = row;
+  const bytes = body instanceof Uint8Array ? gunzipSync(body) : Buffer.alloc(0);
+  const plan: unknown = digestOf(bytes) === digest ? JSON.parse(bytes.toString("utf8")) : undefined;
+  if (!matches(Plan, plan) || typeof digest !== "string") {
+    throw new CacheOpsError("stale_plan", `plan ${id} is not as it was stored`, { hint: "Make a new plan." });
+  }
+  return { plan, digest, run: typeof run === "string" ? run : null };
+}
+
+/** Forgets plans that expired before `time` (ms since 1970) and were never used. */
+export function forgetPlans(state: State, time: number): void {
+  state.run("DELETE FROM plans WHERE run IS NULL AND expires_at < ?", time);
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

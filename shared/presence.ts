@@ -1,0 +1,28 @@
+import type { BigIntStats } from "node:fs";
+import { stat } from "node:fs/promises";
+
+import { errnoOf } from "./errors.ts";
+import { withTimeLimit } from "./time-limit.ts";
+
+/**
+ * Whether something is there. `unknown` is its own answer and never leads to a removal: of all errors only
+ * ENOENT and ENOTDIR mean "gone", and only under a root whose passport is in order.
+ */
+export type Presence =
+  | { readonly state: "present"; readonly stats: BigIntStats }
+  | { readonly state: "gone" }
+  | { readonly state: "unknown"; readonly errno: string };
+
+/**
+ * Asks the filesystem, following symbolic links. Sizes are bytes, times nanoseconds (both `bigint`).
+ * No answer within `timeLimitSeconds` is `unknown` with ETIMEDOUT.
+ */
+export async function presenceOf(path: string, timeLimitSeconds: number): Promise<Presence> {
+  try {
+    return { state: "present", stats: await withTimeLimit(stat(path, { bigint: true }), timeLimitSeconds, path) };
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    return errno === "ENOENT" || errno === "ENOTDIR" ? { state: "gone" } : { state: "unknown", errno };
+  }
+}

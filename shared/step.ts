@@ -1,0 +1,222 @@
+import { lstatSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+
+import { openAnchor, type Anchor } from "./anchor.ts";
+import { publish, remove, removeTemp } from "./atomic.ts";
+import type { Context } from "./context.ts";
+import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS } from "./errors.ts";
+import { refute } from "./evidence.ts";
+import { contentOf, readSeenFile, type Content, type SeenFile } from "./file.ts";
+import { blobOf, type Step } from "./journal.ts";
+import { withLock } from "./lock.ts";
+import { setMtime } from "./mtime.ts";
+import { LOCK_SUFFIX, tempName } from "./naming.ts";
+import type { Action } from "./plan.ts";
+import { applySplices } from "./splice.ts";
+import { parseDuration } from "./units.ts";
+
+/** What one action works with beside the context. */
+export interface StepScope {
+  readonly run: string;
+  readonly realRoots: readonly string[];
+  readonly context: Context;
+}
+
+/** An action whose target was found as the planner saw it, with everything needed to write it down and do it. */
+export interface Prepared {
+  readonly action: Action;
+  readonly step: Step;
+  /** The old bytes, for the journal. */
+  readonly before: SeenFile | undefined;
+  readonly bytes: Buffer | undefined;
+}
+
+/** How long to wait for another process of ours that holds the lock: longer than a dead one's lock lives. */
+const LOCK_WAIT_SECONDS = 25;
+
+/** Compares the world with what the planner saw. Throws `stale_plan` when they differ; changes nothing. */
+export async function prepare(action: Action, scope: StepScope): Promise<Prepared> {
+  const { context, run } = scope;
+  const limit = parseDuration(context.configuration.timeLimit);
+  const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, limit, context.now())));
+  const refuted = refutations.find((message) => message !== undefined);
+  if (refuted !== undefined) throw stale(refuted);
+  const before = action.type === "release_lock" ? undefined : await readTarget(action.file);
+  if (action.type !== "release_lock" && before?.content.sha256 !== action.seen?.sha256) {
+    throw stale(action.seen === null ? `${action.file} exists by now` : `${action.file} was changed since the plan`);
+  }
+  const bytes = action.type === "write_file" ? await bytesOf(action, before, context) : undefined;
+  const directory = await stat(dirname(action.file), { bigint: true });
+  return {
+    action,
+    before,
+    bytes,
+    step: {
+      seq: action.seq,
+      file: action.file,
+      state: "intended",
+      temp: tempName(run, action.seq),
+      before: before?.content ?? null,
+      after: action.type === "write_file" ? action.result : null,
+      attributes: before?.attributes ?? null,
+      directoryBefore: String(directory.mtimeNs),
+      directoryAfter: null,
+      code: null,
+      message: null,
+    },
+  };
+}
+
+/**
+ * Carries out one prepared action, under the lock of its cache, and returns its line for the journal: `done` only when
+ * the effect was seen, else `refused` with the reason. The journal must hold the intention already.
+ *
+ * (1) The target is read again under the lock and compared, and once more right before the rename.
+ */
+export async function perform(prepared: Prepared, scope: StepScope): Promise<Step> {
+  const { action, step } = prepared;
+  const { context, realRoots } = scope;
+  let anchor: Anchor | undefined;
+  try {
+    anchor = await openAnchor(dirname(action.lock), realRoots);
+    const lockPath = anchor.at(`${basename(action.lock)}${LOCK_SUFFIX}`);
+    const options = {
+      guardDirectory: context.state().directory,
+      signal: context.signal,
+      waitSeconds: LOCK_WAIT_SECONDS,
+    };
+    const place = anchor;
+    await withLock(lockPath, action.lock, options, async (lock) => {
+      if (action.type === "release_lock") return;
+      await change(prepared, action, place, () => {
+        lock.assertHeld();
+        assertNoForeignWriter(place, action, context.now());
+      });
+    });
+    if (action.type !== "release_lock" && action.directoryMtimeNs !== undefined) {
+      await setMtime(anchor.at("."), BigInt(action.directoryMtimeNs));
+    }
+    const directory = await stat(dirname(action.file), { bigint: true });
+    return { ...step, state: "done", directoryAfter: String(directory.mtimeNs) };
+  } catch (error) {
+    return { ...step, state: "refused", ...refusalOf(error) };
+  } finally {
+    await anchor?.close();
+  }
+}
+
+async function change(
+  { before, bytes, step }: Prepared,
+  action: Exclude<Action, { type: "release_lock" }>,
+  anchor: Anchor,
+  assertMayWrite: () => void,
+): Promise<void> {
+  const name = basename(action.file);
+  const now = await readTarget(anchor.at(name));
+  if (now?.content.sha256 !== before?.content.sha256) throw stale(`${action.file} was changed since the plan`);
+  if (action.type === "remove_file") {
+    if (now !== undefined) await remove(anchor, name, now.identity, assertMayWrite);
+    return;
+  }
+  const { mode, uid, gid } = now?.attributes ?? {};
+  await publish({
+    anchor,
+    name,
+    temp: step.temp,
+    bytes: bytes ?? Buffer.alloc(0),
+    replaces: now?.identity ?? "absent",
+    attributes: { ...(now && { mode, uid, gid }), ...action.attributes } as Parameters<typeof publish>[0]["attributes"],
+    assertMayWrite,
+  });
+}
+
+/**
+ * Finds out how far a step came whose process died, and clears its temporary file away.
+ * `done`: the new content is in place; `again`: the old one is; otherwise somebody else's is.
+ */
+export async function examine(step: Step, action: Action, scope: StepScope): Promise<"done" | "again" | "foreign"> {
+  const anchor = await openAnchor(dirname(action.file), scope.realRoots);
+  try {
+    await removeTemp(anchor.at(step.temp));
+    if (action.type === "release_lock") return "again";
+    const now = (await readTarget(anchor.at(basename(action.file))))?.content.sha256;
+    if (now === step.after?.sha256) {
+      await anchor.sync();
+      return "done";
+    }
+    return now === step.before?.sha256 ? "again" : "foreign";
+  } finally {
+    await anchor.close();
+  }
+}
+
+/** The content of a file now; `undefined` when there is none. */
+export async function readTarget(file: string): Promise<SeenFile | undefined> {
+  try {
+    return await readSeenFile(file);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The code and message under which a failed step is reported. Bugs of ours are thrown on. */
+export function refusalOf(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof CacheOpsError) return { code: error.code, message: error.message };
+  if (error instanceof Error && error.name === "AbortError")
+    return { code: "interrupted", message: "stopped on request" };
+  const errno = errnoOf(error);
+  if (errno === undefined || !(error instanceof Error)) throw error;
+  const hint = ERRNO_HINTS[errno] ?? "";
+  return { code: codeOfErrno(errno), message: `${error.message}${hint === "" ? "" : ` - ${hint}`}` };
+}
+
+async function bytesOf(
+  action: Extract<Action, { type: "write_file" }>,
+  before: SeenFile | undefined,
+  context: Context,
+): Promise<Buffer> {
+  const bytes = await fromSource(action, before, context);
+  if (contentOf(bytes).sha256 !== action.result.sha256) {
+    throw stale(`what would be written to ${action.file} is not what was planned`);
+  }
+  return bytes;
+}
+
+async function fromSource(
+  { source, file }: Extract<Action, { type: "write_file" }>,
+  before: SeenFile | undefined,
+  context: Context,
+): Promise<Buffer> {
+  if ("splices" in source) return applySplices(before?.bytes ?? Buffer.alloc(0), source.splices);
+  if ("text" in source) return Buffer.from(source.text, "utf8");
+  if ("blob" in source) return blobOf(context.state(), source.blob);
+  const copied = await readTarget(source.copyOf);
+  if (copied?.content.sha256 !== source.content.sha256) throw stale(`${source.copyOf}, the source of ${file}, changed`);
+  return copied.bytes;
+}
+
+/** How long a program's temp file beside a cache counts as that program writing. */
+const FOREIGN_WRITE_MS = 3_600_000;
+
+/** mediabox writes `<cache>.tmp` before it replaces a cache: while that is there and young, its writer is at work. */
+function assertNoForeignWriter(anchor: Anchor, action: Action, now: number): void {
+  const name = `${basename(action.lock)}.tmp`;
+  if (action.type === "write_file" && "copyOf" in action.source && basename(action.source.copyOf) === name) return;
+  if (action.type === "remove_file" && basename(action.file) === name) return;
+  const temp = lstatSync(anchor.at(name), { throwIfNoEntry: false });
+  if (temp === undefined || now - temp.mtimeMs > FOREIGN_WRITE_MS) return;
+  throw new CacheOpsError("locked", `another program is writing ${action.lock}`, {
+    hint: "Try again when it is done.",
+  });
+}
+
+function stale(message: string): CacheOpsError {
+  return new CacheOpsError("stale_plan", message, { hint: "Make a new plan." });
+}
+
+/** Whether two contents are the same bytes; `null` stands for "no file". */
+export function sameContent(a: Content | null, b: Content | null): boolean {
+  return a?.sha256 === b?.sha256;
+}

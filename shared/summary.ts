@@ -1,0 +1,59 @@
+import type { Run, Step } from "./journal.ts";
+import type { Outcome, Report, RunStatus } from "./report.ts";
+
+/** What is known about a run beside its steps when it ends. */
+export interface Ending {
+  readonly cancelled: boolean;
+  /** Milliseconds since 1970. */
+  readonly endedAt: number;
+  readonly undoUntil: number;
+}
+
+/** (6) The report of a run, counted from what its steps were seen to have done. */
+export function summarise(
+  run: Pick<Run, "id" | "plan" | "undoes" | "startedAt" | "work">,
+  steps: readonly Step[],
+  { cancelled, endedAt, undoUntil }: Ending,
+): Report {
+  const { actions, changes, bytes } = run.work;
+  const bySeq = new Map(steps.map((step) => [step.seq, step]));
+  const byChange = new Map<number, (Step | undefined)[]>(changes.map(({ id }) => [id, []]));
+  for (const action of actions) for (const id of action.changes) byChange.get(id)?.push(bySeq.get(action.seq));
+  const done = actions.filter(({ seq }) => bySeq.get(seq)?.state === "done");
+  const refused = steps.flatMap(({ state, file, code, message }) =>
+    state === "refused" ? [{ file, code: code ?? "internal", message: message ?? "" }] : [],
+  );
+  const outcomes = changes.map((change): Outcome => {
+    const own = byChange.get(change.id) ?? [];
+    const failed = own.find((step) => step?.state === "refused");
+    if (failed) return { change, outcome: "refused", message: failed.message };
+    return { change, outcome: own.every((step) => step?.state === "done") ? "done" : "not_tried", message: null };
+  });
+  const freed = done.reduce((sum, { seq }) => {
+    const step = bySeq.get(seq);
+    return sum + (step?.before?.size ?? 0) - (step?.after?.size ?? 0);
+  }, 0);
+  return {
+    run: run.id,
+    plan: run.plan,
+    undoes: run.undoes,
+    status: statusOf(done.length, actions.length, cancelled),
+    startedAt: new Date(run.startedAt).toISOString(),
+    endedAt: new Date(endedAt).toISOString(),
+    entries: outcomes.filter(({ outcome }) => outcome === "done").length,
+    caches: new Set(done.map(({ lock }) => lock)).size,
+    files: done.filter(({ type }) => type !== "release_lock").length,
+    reclaimedBytes: freed,
+    predicted: { entries: changes.length, caches: new Set(actions.map(({ lock }) => lock)).size, bytes },
+    refused,
+    notTried: actions.length - steps.filter(({ state }) => state !== "intended").length,
+    undoUntil: done.length === 0 ? null : new Date(undoUntil).toISOString(),
+    outcomes,
+  };
+}
+
+function statusOf(done: number, all: number, cancelled: boolean): RunStatus {
+  if (done === all) return "complete";
+  if (cancelled) return "cancelled";
+  return done === 0 ? "refused" : "partial";
+}

@@ -1,0 +1,148 @@
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import { assertDead, carryOutWork, goOn, settleInterrupted } from "./apply.ts";
+import type { Context } from "./context.ts";
+import { CacheOpsError, errnoOf } from "./errors.ts";
+import type { Content } from "./file.ts";
+import { claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
+import { thisOwner } from "./owner.ts";
+import type { Action } from "./plan.ts";
+import type { Report } from "./report.ts";
+import { readTarget, sameContent } from "./step.ts";
+import { summarise } from "./summary.ts";
+
+/**
+ * Puts back what a run changed or removed: bytes, mode, owner and modification times.
+ *
+ * An undo is a run of its own, journaled and locked like any other, so it can itself be undone. A file that changed
+ * since is refused and left alone. Undoing twice returns the first report. Works on interrupted runs, too.
+ *
+ * Throws `not_found`, `locked` (the run is still going), `stale_plan` (its backups are no longer kept) and `blocked`.
+ */
+export async function undoRun(id: string, context: Context): Promise<Report> {
+  const state = context.state();
+  const run = loadRun(state, id);
+  if (run.undoneBy !== null) {
+    const earlier = loadRun(state, run.undoneBy);
+    if (earlier.report?.status === "complete") return earlier.report;
+  }
+  if (run.forgotten) {
+    throw new CacheOpsError("expired_plan", `the backups of run ${id} are no longer kept`, {
+      hint: "Retention is set in the configuration.",
+    });
+  }
+  if (run.state === "running") await closeInterrupted(run, context);
+  const actions = await reverse(run, stepsOf(state, id), context);
+  const { passports, changes } = run.work;
+  const bytes = actions.reduce((sum, action) => sum + gain(action), 0);
+  const touched = new Set(actions.flatMap((action) => action.changes));
+  const kept = changes.filter((change) => touched.has(change.id));
+  return carryOutWork(id, { actions, changes: kept, passports, bytes }, context);
+}
+
+/** The run whose undo is meant by "the last one": the newest that changed something and was not undone. */
+export function isUndoable(run: Run): boolean {
+  const changed = run.state === "running" || (run.report?.files ?? 0) > 0;
+  return changed && run.undoes === null && run.undoneBy === null && !run.forgotten;
+}
+
+/** Closes the books of a run whose process died: what it did counts, the rest was not tried. */
+async function closeInterrupted(run: Run, context: Context): Promise<void> {
+  assertDead(run);
+  const owner = thisOwner();
+  if (!claimRun(context.state(), run, owner)) {
+    await goOn(loadRun(context.state(), run.id), context);
+    return;
+  }
+  const steps = await settleInterrupted(run, context);
+  const endedAt = context.now();
+  endRun(context.state(), summarise(run, steps, { cancelled: true, endedAt, undoUntil: endedAt }), endedAt);
+}
+
+/**
+ * The actions that take the steps back, last first. A file that is as it was before needs none; one that is neither
+ * as before nor as after gets an action all the same, which apply then refuses with the reason.
+ */
+async function reverse(run: Run, steps: readonly Step[], context: Context): Promise<Action[]> {
+  const actions: Action[] = [];
+  const bySeq = new Map(run.work.actions.map((action) => [action.seq, action]));
+  const expected = new Map<string, { readonly content: Content | null; readonly seq: number }>();
+  const times = await directoryTimes(steps);
+  for (const step of steps.toReversed()) {
+    const action = bySeq.get(step.seq);
+    if (action === undefined || action.type === "release_lock" || (step.before === null && step.after === null))
+      continue;
+    const earlier = expected.get(step.file);
+    const now = earlier === undefined ? ((await readNow(step.file)) ?? null) : earlier.content;
+    if (sameContent(now, step.before)) continue;
+    // A refused step whose file is not what it would have become was never ours to take back.
+    if (step.state === "refused" && !sameContent(now, step.after)) continue;
+    context.progress({ message: "preparing the undo", done: actions.length });
+    const seq = actions.length + 1;
+    const directoryMtimeNs = times.get(dirname(step.file));
+    const common = {
+      seq,
+      file: step.file,
+      lock: action.lock,
+      changes: action.changes,
+      after: earlier === undefined ? [] : [earlier.seq],
+      evidence: [],
+      ...(directoryMtimeNs === undefined ? {} : { directoryMtimeNs }),
+    };
+    actions.push(
+      step.before === null
+        ? { type: "remove_file", ...common, seen: step.after ?? { sha256: "", size: 0 } }
+        : {
+            type: "write_file",
+            ...common,
+            seen: step.after,
+            source: { blob: step.before.sha256 },
+            result: step.before,
+            attributes: step.attributes ?? {},
+          },
+    );
+    expected.set(step.file, { content: step.before, seq });
+  }
+  return actions;
+}
+
+/** Directories nobody else changed since, with the modification time they had before the run. */
+async function directoryTimes(steps: readonly Step[]): Promise<Map<string, string>> {
+  const seen = new Map<string, { readonly before: string | null; readonly after: Set<string | null> }>();
+  for (const { file, directoryBefore, directoryAfter } of steps) {
+    const known = seen.get(dirname(file)) ?? { before: directoryBefore, after: new Set() };
+    known.after.add(directoryAfter);
+    seen.set(dirname(file), known);
+  }
+  const times = new Map<string, string>();
+  for (const [directory, { before, after }] of seen) {
+    const now = await mtimeOf(directory);
+    if (before !== null && now !== null && after.has(now)) times.set(directory, before);
+  }
+  return times;
+}
+
+async function mtimeOf(directory: string): Promise<string | null> {
+  try {
+    return String((await stat(directory, { bigint: true })).mtimeNs);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return null;
+  }
+}
+
+/** What is at a path now. A place that cannot be reached is left for apply to refuse. */
+async function readNow(file: string): Promise<Content | null> {
+  try {
+    return (await readTarget(file))?.content ?? null;
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof CacheOpsError)) throw error;
+    return null;
+  }
+}
+
+function gain(action: Action): number {
+  if (action.type === "release_lock") return 0;
+  return (action.seen?.size ?? 0) - (action.type === "write_file" ? action.result.size : 0);
+}

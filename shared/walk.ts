@@ -1,0 +1,110 @@
+import type { Dirent } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { TextDecoder } from "node:util";
+
+import { errnoOf, ERRNO_HINTS } from "./errors.ts";
+import type { Trouble } from "./finding.ts";
+import { throwIfAborted, withTimeLimit } from "./time-limit.ts";
+
+/** What a name in a directory stands for. Symbolic links are not followed. */
+export type NameType = "file" | "directory" | "symlink" | "other";
+
+/** One directory as it was read. */
+export interface Listing {
+  readonly root: string;
+  /** Absolute path: the root as it was given, and the components below it. */
+  readonly path: string;
+  readonly names: ReadonlyMap<string, NameType>;
+}
+
+/** How to walk, and where to report what could not be read. */
+export interface WalkOptions {
+  readonly signal: AbortSignal;
+  /** Limit for one system call, in seconds. */
+  readonly timeLimitSeconds: number;
+  readonly onTrouble: (trouble: Trouble) => void;
+}
+
+/** Directories read at once: enough to hide a NAS's latency, few enough for a disk. */
+const CONCURRENCY = 8;
+
+/**
+ * Reads every directory below the roots and hands each to `visit`, in no particular order.
+ *
+ * Symbolic links to directories are not followed. A directory that cannot be read is reported and passed over.
+ * Names that are not valid UTF-8 cannot be told apart safely: they are reported and kept out of the listing.
+ */
+export async function walk(
+  roots: readonly string[],
+  options: WalkOptions,
+  visit: (listing: Listing) => Promise<void>,
+): Promise<void> {
+  const pending = roots.map((root) => ({ root, path: root }));
+  const running = new Set<Promise<void>>();
+  const step = async ({ root, path }: { root: string; path: string }) => {
+    const listing = await list(root, path, options);
+    if (listing === undefined) return;
+    for (const [name, type] of listing.names) if (type === "directory") pending.push({ root, path: join(path, name) });
+    await visit(listing);
+  };
+  try {
+    while (pending.length > 0 || running.size > 0) {
+      throwIfAborted(options.signal);
+      const next = running.size < CONCURRENCY ? pending.pop() : undefined;
+      if (next === undefined) await Promise.race(running);
+      else {
+        const task: Promise<void> = step(next).finally(() => running.delete(task));
+        running.add(task);
+      }
+    }
+  } finally {
+    await Promise.allSettled(running);
+  }
+}
+
+async function list(root: string, path: string, options: WalkOptions): Promise<Listing | undefined> {
+  let entries: Dirent[];
+  try {
+    // latin1 keeps every byte of a name, so that invalid UTF-8 is seen instead of replaced.
+    const reading = readdir(path, { withFileTypes: true, encoding: "latin1" });
+    entries = await withTimeLimit(reading, options.timeLimitSeconds, path);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    const hint = ERRNO_HINTS[errno] ?? "Nothing in it was judged.";
+    options.onTrouble({ path, code: errno, message: `cannot read this directory: ${hint}` });
+    return undefined;
+  }
+  const names = new Map<string, NameType>();
+  for (const entry of entries) {
+    const name = decodeName(entry.name);
+    if (name !== undefined) names.set(name, typeOf(entry));
+    else {
+      options.onTrouble({
+        path: join(path, Buffer.from(entry.name, "latin1").toString("utf8")),
+        code: "name_not_utf8",
+        message: "this name is not valid UTF-8: it was kept and not looked into",
+      });
+    }
+  }
+  return { root, path, names };
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decodeName(latin1: string): string | undefined {
+  if (!/[\u0080-\u00ff]/.test(latin1)) return latin1;
+  try {
+    return decoder.decode(Buffer.from(latin1, "latin1"));
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function typeOf(entry: Dirent): NameType {
+  if (entry.isFile()) return "file";
+  if (entry.isDirectory()) return "directory";
+  return entry.isSymbolicLink() ? "symlink" : "other";
+}
