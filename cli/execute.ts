@@ -28,7 +28,7 @@ export async function execute(request: Request): Promise<number> {
     stop.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
-  const progress = makeProgress();
+  const progress = await makeProgress();
   let opened: ReturnType<typeof makeContext> | undefined;
   try {
     opened = makeContext(stop.signal, progress.report);

@@ -30,6 +30,14 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       }),
     );
   }
+  program
+    .command("mcp")
+    .description("Serves AI agents over standard input and output (Model Context Protocol): what may be looked at.")
+    .exitOverride()
+    .action(async () => {
+      const { runMcp } = await import("./mcp.ts");
+      await runMcp(versionOf());
+    });
   try {
     await program.parseAsync([...words], { from: "user" });
     return code;

@@ -48,38 +48,25 @@ const LINES = {
 };
 
 /** Shows progress on a terminal's standard error; does nothing in a pipe. */
-export function makeProgress(): { readonly report: (progress: Progress) => void; readonly stop: () => void } {
+export async function makeProgress(): Promise<{
+  readonly report: (progress: Progress) => void;
+  readonly stop: () => void;
+}> {
   if (!stderr.isTTY) return { report: () => undefined, stop: () => undefined };
-  let bar: import("cli-progress").SingleBar | undefined;
-  let latest: Progress | undefined;
-  let isStopped = false;
-  const loading = import("cli-progress").then(({ default: cliProgress }) => {
-    if (isStopped) return;
-    bar = new cliProgress.SingleBar({
-      format: "{bar} {value}{of} {message}",
-      hideCursor: true,
-      clearOnComplete: true,
-      fps: 5,
-    });
-    bar.start(0, 0, { message: "", of: "" });
-    if (latest) show(latest);
+  const { default: cliProgress } = await import("cli-progress");
+  const bar = new cliProgress.SingleBar({
+    format: "{bar} {value}{of} {message}",
+    hideCursor: true,
+    clearOnComplete: true,
+    fps: 5,
   });
-  const show = ({ message, done, total }: Progress) => {
-    if (total !== undefined) bar?.setTotal(total);
-    bar?.update(done, { message: clip(printable(message)), of: total === undefined ? "" : `/${total}` });
-  };
+  bar.start(0, 0, { message: "", of: "" });
   return {
-    report: (progress) => {
-      latest = progress;
-      show(progress);
+    report: ({ message, done, total }) => {
+      if (total !== undefined) bar.setTotal(total);
+      bar.update(done, { message: clip(printable(message)), of: total === undefined ? "" : `/${total}` });
     },
-    stop: () => {
-      isStopped = true;
-      bar?.stop();
-      loading.catch((error: unknown) => {
-        throw error;
-      });
-    },
+    stop: () => bar.stop(),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The core's face to the other packages: operations, what runs them, and how results are shown. */
+export { MediaboxCache } from "./caches/directory/schema.ts";
 export { Configuration } from "./config.ts";
 export type { Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";

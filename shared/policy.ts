@@ -7,7 +7,7 @@ import type { Problem } from "./finding.ts";
 import type { GuardName } from "./guard.ts";
 import type { Skipped } from "./plan.ts";
 import type { Found, Scan } from "./scan.ts";
-import { formatSeconds, parseDuration } from "./units.ts";
+import { formatSeconds } from "./units.ts";
 
 /** What the caller wants changed, beyond what the configuration keeps. */
 export interface Selection {

@@ -102,14 +102,17 @@ export function scalar(bytes: Buffer, value: Value): string | number | boolean |
 const FAILED = -1;
 const TOO_DEEP = -2;
 
-/** The offset behind the JSON value at `at`, or a negative number: -1 not valid, -2 nested too deep. */
-export function skipValue(bytes: Buffer, at: number): number {
+/**
+ * The offset behind the JSON value at `at`, or a negative number: -1 not valid, -2 nested too deep. `depth` is the
+ * number of objects and arrays it stands in.
+ */
+export function skipValue(bytes: Buffer, at: number, depth = 0): number {
   const closers: number[] = [];
   let position = at;
   for (;;) {
     const byte = bytes[position];
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      if (closers.length >= MAX_DEPTH) return TOO_DEEP;
+      if (depth + closers.length >= MAX_DEPTH) return TOO_DEEP;
       const closer = byte === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET;
       position = skipSpace(bytes, position + 1);
       if (bytes[position] !== closer) {
@@ -235,6 +238,7 @@ function firstInvalidUtf8(bytes: Buffer): number {
     if (inOrder) valid = middle;
     else invalid = middle;
   }
+  while (!isUtf8(bytes.subarray(0, valid))) valid -= 1;
   return valid;
 }
 
@@ -243,7 +247,7 @@ function damagedAt(bytes: Buffer, start: number): number {
   let at = skipSpace(bytes, start + 1);
   for (;;) {
     const valueStart = skipKey(bytes, at);
-    const valueEnd = valueStart < 0 ? valueStart : skipValue(bytes, valueStart);
+    const valueEnd = valueStart < 0 ? valueStart : skipValue(bytes, valueStart, 1);
     if (valueEnd < 0) return at;
     const next = skipSpace(bytes, valueEnd);
     if (bytes[next] !== COMMA) return next;

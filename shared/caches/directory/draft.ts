@@ -113,15 +113,17 @@ function makeDesk(seen: readonly PlannedCache[]) {
 
   const insert = async (cache: string, coming: readonly Change[]): Promise<number | undefined> => {
     const sheet = await open(cache);
-    const texts: string[] = [];
+    const byKey = new Map<string | null, string | undefined>();
     for (const change of coming) {
       const source = await open(change.cache);
       const text = source?.bytes && change.entry !== null ? memberText(source.bytes, change.entry) : undefined;
-      if (text !== undefined) texts.push(text);
+      // Twins from two directories are one file here: a key stands once.
+      if (!byKey.has(change.entry) || text === undefined) byKey.set(change.entry, text);
       if (sheet) sheet.attributes ??= source?.attributes;
     }
+    const texts = [...byKey.values()].filter((text) => text !== undefined);
     const spans = sheet?.bytes && spansOf(sheet.bytes);
-    if (sheet === undefined || texts.length < coming.length || (sheet.bytes !== undefined && spans === undefined)) {
+    if (sheet === undefined || texts.length < byKey.size || (sheet.bytes !== undefined && spans === undefined)) {
       for (const change of coming) skip(change, "new_home_cannot_take_it", cache);
       return undefined;
     }

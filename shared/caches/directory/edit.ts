@@ -22,10 +22,11 @@ export function spliceObject(bytes: Buffer, spans: ObjectSpans, edit: ObjectEdit
   const separator = separatorOf(bytes, spans) ?? `,\n${indent}`;
   const lastKept = kept.at(-1);
   if (lastKept === undefined) {
-    if (edit.append.length === 0) return members.length === 0 ? [] : [{ start: open + 1, end: close, text: "" }];
-    const lead = separator.replace(/^\s*,/, "");
-    const tail = lead.startsWith("\n") ? `\n${indent.slice(2)}` : "";
-    return [{ start: open + 1, end: close, text: `${lead}${edit.append.join(separator)}${tail}` }];
+    const [first, last] = [members[0], members.at(-1)];
+    if (edit.append.length === 0) return first === undefined ? [] : [{ start: open + 1, end: close, text: "" }];
+    const text = edit.append.join(separator);
+    if (first && last) return [{ start: first.start, end: last.value.end, text }];
+    return [{ start: open + 1, end: close, text: `\n${indent}${text}\n${indent.slice(2)}` }];
   }
   const splices: Splice[] = [];
   const added = edit.append.map((text) => separator + text).join("");
@@ -56,7 +57,9 @@ function cutRun({ members, open, close }: ObjectSpans, first: number, last: numb
   return { start: members[first]?.start ?? open + 1, end: members[last + 1]?.start ?? close };
 }
 
-function separatorOf(bytes: Buffer, { members }: ObjectSpans): string | undefined {
+function separatorOf(bytes: Buffer, { members, open }: ObjectSpans): string | undefined {
   const [first, second] = members;
-  return first && second ? bytes.toString("utf8", first.value.end, second.start) : undefined;
+  if (first === undefined) return undefined;
+  if (second === undefined) return `,${bytes.toString("utf8", open + 1, first.start)}`;
+  return bytes.toString("utf8", first.value.end, second.start);
 }

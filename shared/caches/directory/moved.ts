@@ -29,7 +29,7 @@ export async function withNewHomes(
     keys.add(finding.entry);
   }
   if (wanted.size === 0) return found;
-  const homes = new Map<string, Home>();
+  const homes = new Map<string, Home[]>();
   // What cannot be read was reported by the first walk.
   await walk(roots, { ...options, onTrouble: () => undefined }, async ({ path, names }) => {
     for (const [name, type] of names) {
@@ -38,16 +38,15 @@ export async function withNewHomes(
       if (presence.state !== "present" || !presence.stats.isFile()) continue;
       const { size, mtimeNs } = presence.stats;
       const key = fingerprint(name, size, mtimeNs);
-      const known = homes.get(key);
-      if (!keys.has(key) || (known !== undefined && known.directory < path)) continue;
-      homes.set(key, { directory: path, name, size: String(size), mtimeNs: String(mtimeNs) });
+      if (!keys.has(key)) continue;
+      const home = { directory: path, name, size: String(size), mtimeNs: String(mtimeNs) };
+      homes.set(key, [...(homes.get(key) ?? []), home].toSorted((a, b) => (a.directory < b.directory ? -1 : 1)));
     }
   });
   return Promise.all(
     found.map(async (item) => {
       const { entry, problem } = item.finding;
-      const home = problem === "orphaned" && entry !== null ? homes.get(entry) : undefined;
-      return home === undefined ? item : rehomed(item, home);
+      return problem === "orphaned" && entry !== null ? rehomed(item, entry, homes.get(entry) ?? []) : item;
     }),
   );
 }
@@ -59,16 +58,22 @@ interface Home {
   readonly mtimeNs: string;
 }
 
-async function rehomed(item: Found, { directory, name, size, mtimeNs }: Home): Promise<Found> {
-  const path = join(directory, name);
-  const movedTo = join(directory, CACHE_NAME);
-  const evidence = [...item.evidence, { path, expect: "same", size, mtimeNs } as const];
-  if (item.finding.entry !== null && (await holds(movedTo, item.finding.entry))) {
-    const reason = { rule: "media_moved_and_cached_there", observed: path };
-    return { ...item, evidence, finding: { ...item.finding, problem: "superseded", reason } };
+/** Of several files alike, one whose cache lacks the entry is where it is needed. */
+async function rehomed(item: Found, entry: string, homes: readonly Home[]): Promise<Found> {
+  for (const home of homes) {
+    const movedTo = join(home.directory, CACHE_NAME);
+    if (!(await holds(movedTo, entry))) return { ...seenAt(item, home, "media_moved"), movedTo };
   }
-  const reason = { rule: "media_moved", observed: path };
-  return { ...item, evidence, movedTo, finding: { ...item.finding, reason } };
+  const [home] = homes;
+  if (home === undefined) return item;
+  const found = seenAt(item, home, "media_moved_and_cached_there");
+  return { ...found, finding: { ...found.finding, problem: "superseded" } };
+}
+
+function seenAt(item: Found, { directory, name, size, mtimeNs }: Home, rule: string): Found {
+  const path = join(directory, name);
+  const evidence = [...item.evidence, { path, expect: "same", size, mtimeNs } as const];
+  return { ...item, evidence, finding: { ...item.finding, reason: { rule, observed: path } } };
 }
 
 /** Whether the cache file there already has an entry under this key. A missing or damaged file has none. */

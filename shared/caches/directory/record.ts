@@ -11,7 +11,8 @@ import { readTarget } from "../../step.ts";
 import { readDocument, readObject, scalar, type Member, type ObjectSpans } from "./document.ts";
 import { spliceObject } from "./edit.ts";
 import { readEntry } from "./entry.ts";
-import { fingerprint, pythonFloat, pythonMtime } from "./fingerprint.ts";
+import { fingerprint, pythonFloat } from "./fingerprint.ts";
+import { freshFields, naiveLocalTime } from "./fresh-entry.ts";
 import { CACHE_NAME } from "./names.ts";
 import { entryText, fieldText, pythonString } from "./python-json.ts";
 
@@ -168,47 +169,6 @@ function setFields(bytes: Buffer, member: Member, fields: readonly (readonly [na
     append: fields.flatMap(([name, json]) => (at(name) >= 0 ? [] : [fieldText(name, json)])),
   };
   return spliceObject(bytes, spans, edit, "    ");
-}
-
-/** The 26 fields of an entry that was not probed yet, with the values mediabox itself uses where it found nothing. */
-function freshFields(
-  key: string,
-  name: string,
-  stats: { readonly size: bigint; readonly mtimeNs: bigint },
-  now: number,
-): (readonly [string, string])[] {
-  return [
-    ["fingerprint_hash", pythonString(key)],
-    ["file_name", pythonString(name)],
-    ["file_size", String(stats.size)],
-    ["file_mtime", pythonFloat(pythonMtime(stats.mtimeNs))],
-    ["last_scanned", pythonString(naiveLocalTime(now))],
-    ["codec_video", "null"],
-    ["codec_audio", "null"],
-    ["resolution", "null"],
-    ["width", "0"],
-    ["height", "0"],
-    ["duration", "0.0"],
-    ["bitrate", "0"],
-    ["is_hdr", "false"],
-    ["hdr_type", "null"],
-    ["color_transfer", '""'],
-    ["color_primaries", '""'],
-    ["color_space", '""'],
-    ["bit_depth", "8"],
-    ["audio_channels", '"0"'],
-    ["audio_layout", '""'],
-    ["has_stereo_track", "false"],
-    ["has_surround_track", "false"],
-    ["conversion_params", "null"],
-    ["processing_version", '"1.0.0"'],
-  ];
-}
-
-/** `datetime.now().isoformat()`: local time without a zone, in microseconds, these left out when they are zero. */
-export function naiveLocalTime(now: number): string {
-  const local = new Date(now - new Date(now).getTimezoneOffset() * 60_000).toISOString().slice(0, 23);
-  return local.endsWith(".000") ? local.slice(0, 19) : `${local}000`;
 }
 
 function membersOf({ bytes, spans }: OpenCache, name: string): Member[] {

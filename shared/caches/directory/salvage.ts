@@ -24,7 +24,7 @@ export function salvage(bytes: Buffer): Salvage | undefined {
   const text = bytes.toString("latin1");
   const pattern = new RegExp(ENTRY_START);
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    const end = skipValue(bytes, match.index + match[0].length - 1);
+    const end = skipValue(bytes, match.index + match[0].length - 1, 1);
     if (end < 0 || !isUtf8(bytes.subarray(match.index, end))) continue;
     spans.push({ start: match.index, end });
     pattern.lastIndex = end;

@@ -1,0 +1,54 @@
+// Installs what is missing, then runs a task on the Node this repository pins. Works on Node 20 with nothing installed.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const node = join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node");
+const [task = "", ...words] = process.argv.slice(2);
+
+installPackages();
+const tasks = {
+  start: [["cli/start.ts", ...words]],
+  test: [["test/setup.ts"], ["build.ts"], ["node_modules/mocha/bin/mocha.js", ...words]],
+};
+if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
+for (const args of tasks[task]) {
+  const code = await run(node, args);
+  if (code !== 0) process.exit(code);
+}
+
+function installPackages() {
+  const stamp = join(root, "node_modules", ".cache-ops-installed");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
+  if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.error("Installing packages (npm ci) …");
+  const npm = process.env.npm_execpath;
+  const [command, args] = npm ? [process.execPath, [npm, "ci"]] : ["npm", ["ci"]];
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell: !npm });
+  if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : ""}. Is the npm registry reachable?`);
+  writeFileSync(stamp, wanted);
+}
+
+function run(command, args) {
+  return new Promise((resolve) => {
+    const PATH = `${dirname(command)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}`;
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, PATH, INIT_CWD: process.env.INIT_CWD ?? process.cwd() },
+    });
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+    child.on("error", (error) => fail(`${command}: ${error.message}`));
+    child.on("exit", (code, signal) => resolve(signal === null ? code : 1));
+  });
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
