@@ -33,8 +33,9 @@ const CODES = ["stale_plan", "locked", "forbidden", "unavailable", "corrupt", "n
 export function reportView(report: ReportSummary): View {
   const { run, status, entries, caches, reclaimedBytes, predicted, refused, notTried, undoUntil, undoes } = report;
   const verb = undoes === null ? "changed" : "restored";
+  const size = reclaimedBytes < 0 ? `${formatBytes(-reclaimedBytes)} put back` : `${formatBytes(reclaimedBytes)} freed`;
   const titles = {
-    complete: `Done and verified: ${count(entries, "entry", "entries")} ${verb} in ${count(caches, "cache")}, ${formatBytes(reclaimedBytes)} freed.`,
+    complete: `Done and verified: ${count(entries, "entry", "entries")} ${verb} in ${count(caches, "cache")}, ${size}.`,
     partial: `PARTIAL: ${count(entries, "entry", "entries")} ${verb}, ${count(refused.length, "file")} refused.`,
     refused: "REFUSED: nothing was changed.",
     cancelled: `CANCELLED: ${count(entries, "entry", "entries")} ${verb}, ${count(notTried, "file")} not tried.`,
@@ -46,8 +47,7 @@ export function reportView(report: ReportSummary): View {
       ["Run", run],
       ["Caches", String(caches)],
       ["Entries", String(entries)],
-      ["Freed", formatBytes(reclaimedBytes)],
-      ...(agrees ? [] : [["Planned", `${predicted.entries} entries, ${formatBytes(predicted.bytes)}`] as const]),
+            ...(agrees ? [] : [["Planned", `${predicted.entries} entries, ${formatBytes(predicted.bytes)}`] as const]),
     ],
     table: {
       columns: ["Outcome", "Does", "Media", "Cache", "Why"],

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { parse, Configuration } from "../../shared/index.ts";
+import { cliEnvironment } from "../support/cli.ts";
+import { makeMovies, writeMedia } from "../support/library.ts";
+import { makePlace } from "../support/place.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const README = readFileSync(join(ROOT, "README.md"), "utf8");
+
+/** The blocks of one language, in the order of the text. */
+function blocks(language: string): string[] {
+  return [...README.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "gm"))].map(([, text = ""]) => text);
+}
+
+/** A library as the README speaks of it, with something stale in it. */
+function makeLibrary(): string {
+  const library = join(makePlace("readme"), "media");
+  makeMovies(join(library, "movies/Film"), ["Film.mkv", "Trailer.mkv"]);
+  makeMovies(join(library, "tv/Show"), ["e1.mkv", "e2.mkv", "e3.mkv"]);
+  writeMedia(join(library, "movies/Film"), "Film.mp4");
+  rmSync(join(library, "tv/Show/e2.mkv"));
+  return library;
+}
+
+/** Commands that are run elsewhere: by the set-up of these very tests, or by test/house. */
+const ELSEWHERE = new Set(["npm ci", "npm run build", "npm test", "npm run check"]);
+
+describe("the README", () => {
+  const commands = blocks("sh").flatMap((block) => block.split("\n").filter((line) => line !== ""));
+  const env = { ...cliEnvironment(), PLAN: "" };
+  const library = makeLibrary();
+  let isStale = true;
+
+  it("has commands", () => assert.ok(commands.length > 15));
+
+  for (const command of commands.filter((line) => !ELSEWHERE.has(line))) {
+    it(`tells the truth: ${command}`, () => {
+      if (command.includes("$PLAN")) env.PLAN = planOf(library, env);
+      // npx finds the command of this repository; outputs go to a place of their own.
+      const output = join(makePlace("output"), "report.html");
+      const line = command.replaceAll("/srv/media", library).replace("report.html", output);
+      const { status, stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: ROOT, env, encoding: "utf8" });
+      const expected = / check /.test(command) && isStale ? 1 : 0;
+      assert.equal(status, expected, `${line}\n${stdout}\n${stderr}`);
+      if (/ apply | --apply /.test(command)) isStale = false;
+      if (/ undo /.test(command)) isStale = true;
+    });
+  }
+
+  it("has a crontab line that does its work", () => {
+    const [line = ""] = blocks("cron");
+    const fields = line.trim().split(/\s+/);
+    assert.match(fields.slice(0, 5).join(" "), /^[\d*]+ [\d*]+ [\d*]+ [\d*]+ [\d*]+$/);
+    const place = makePlace("cron");
+    const command = line
+      .trim()
+      .replace(/^(\S+\s+){5}/, "")
+      .replaceAll("/srv/media", makeLibrary())
+      .replace("/opt/cache-ops", ROOT)
+      .replace("/var/log/cache-ops.log", join(place, "log"));
+    // Unattended runs leave caches alone for a day; the library was made just now.
+    const config = join(place, "config.json");
+    writeFileSync(config, JSON.stringify({ guards: { minAge: "0s" } }));
+    const { status } = spawnSync("sh", ["-c", command], { env: cliEnvironment(undefined, config), encoding: "utf8" });
+    const log = readFileSync(join(place, "log"), "utf8");
+    assert.equal(status, 0, log);
+    assert.deepEqual(pick(JSON.parse(log) as Record<string, unknown>), { status: "complete", entries: 1 });
+  });
+
+  it("has a systemd service whose command is the crontab's", () => {
+    const [service = "", timer = ""] = blocks("ini");
+    const start = /^ExecStart=\/opt\/cache-ops\/(.*)$/m.exec(service)?.[1];
+    assert.ok(blocks("cron")[0]?.includes(`./${start}`), start);
+    assert.match(timer, /^OnCalendar=Sun 04:00$/m);
+  });
+
+  it("has a configuration that is valid", () => {
+    const [text = ""] = blocks("json");
+    assert.equal(parse(Configuration, JSON.parse(text), "README").libraries[0]?.name, "movies");
+  });
+});
+
+function pick({ status, entries }: Record<string, unknown>): object {
+  return { status, entries };
+}
+
+function planOf(library: string, env: NodeJS.ProcessEnv): string {
+  const { stdout } = spawnSync("npx", ["cache-ops", "cleanup", library, "--json"], { cwd: ROOT, env, encoding: "utf8" });
+  return (JSON.parse(stdout) as { plan: string }).plan;
+}
+
