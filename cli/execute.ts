@@ -1,4 +1,5 @@
-import { stdin, stdout } from "node:process";
+import { resolve } from "node:path";
+import { cwd, stdin, stdout } from "node:process";
 
 import { CacheOpsError, invoke, operations, type Context, type Operation } from "@cache-ops/shared";
 
@@ -32,11 +33,11 @@ export async function execute(request: Request): Promise<number> {
   let opened: ReturnType<typeof makeContext> | undefined;
   try {
     opened = makeContext(stop.signal, progress.report);
-    return await carryOut(request, opened.context, progress.stop);
+    const input = withAbsolutePaths(request.input, opened.context);
+    return await carryOut({ ...request, input }, opened.context, progress.stop);
   } catch (error) {
     progress.stop();
-    const interrupted = stop.signal.aborted && error instanceof Error && error.name === "AbortError";
-    const shown = interrupted ? new CacheOpsError("interrupted", "stopped on request") : error;
+    const shown = isInterruption(error) ? new CacheOpsError("interrupted", "stopped on request") : error;
     return printError(shown, request.format === "json");
   } finally {
     progress.stop();
@@ -45,8 +46,28 @@ export async function execute(request: Request): Promise<number> {
   }
 }
 
+/** Where files and directories are given relative to the current directory: only the command line knows it. */
+const PATH_PROPERTIES = new Set(["paths", "media", "converted"]);
+
+/** The input with every path made absolute. Names of configured libraries stay as they are. */
+function withAbsolutePaths(input: Request["input"], { configuration }: Context): Request["input"] {
+  const names = new Set(configuration.libraries.map(({ name }) => name));
+  const absolute = (word: unknown) => (typeof word !== "string" || names.has(word) ? word : resolve(cwd(), word));
+  return Object.fromEntries(
+    Object.entries(input).map(([name, value]) => {
+      if (!PATH_PROPERTIES.has(name)) return [name, value];
+      return [name, Array.isArray(value) ? value.map(absolute) : absolute(value)];
+    }),
+  );
+}
+
+/** Work that was stopped by a signal, and questions that were left with Ctrl-C or Ctrl-D. */
+function isInterruption(error: unknown): boolean {
+  return error instanceof Error && ["AbortError", "ExitPromptError"].includes(error.name);
+}
+
 async function carryOut(request: Request, context: Context, stopProgress: () => void): Promise<number> {
-  const { operation, input, outputs } = resolve(request);
+  const { operation, input, outputs } = dryRunOf(request);
   const show = async (shown: Operation, output: Record<string, unknown>) => {
     stopProgress();
     await print(output, shown.view(output), outputs);
@@ -55,12 +76,10 @@ async function carryOut(request: Request, context: Context, stopProgress: () => 
   const output = await run(operation, input, request, context);
   const isPlan = typeof output["plan"] === "string" && typeof output["digest"] === "string";
   if (!isPlan || request.dryRun || (!request.apply && !request.review)) return show(operation, output);
-  if (output["status"] !== "ready") return show(operation, output);
+  if (output["status"] === "blocked") return show(operation, output);
   const plan = request.review ? await review(operation, output, request, context, stopProgress) : output;
-  if (plan === undefined || plan["status"] !== "ready") {
-    return show(operation, plan ?? output);
-  }
-  if (!request.yes) {
+  if (plan === undefined || plan["status"] === "blocked") return show(operation, plan ?? output);
+  if (!request.yes && plan["status"] === "ready") {
     stopProgress();
     assertCanAsk();
     await print(plan, operation.view(plan), { format: "table", outputFile: undefined });
@@ -71,7 +90,7 @@ async function carryOut(request: Request, context: Context, stopProgress: () => 
 }
 
 /** What a dry run of a changing command shows instead: the plan it would apply, the run it would take back. */
-function resolve(request: Request) {
+function dryRunOf(request: Request) {
   const { operation, input } = request;
   const outputs = { format: request.format, outputFile: request.outputFile };
   if (!request.dryRun) return { operation, input, outputs };

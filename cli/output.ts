@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { stderr, stdout } from "node:process";
 
-import { CacheOpsError, printable, systemError, type View } from "@cache-ops/shared";
+import { CacheOpsError, printable, printableJson, systemError, type View } from "@cache-ops/shared";
 
 import { EXIT_CODES } from "./exit-codes.ts";
 import { toText } from "./terminal.ts";
@@ -29,7 +29,7 @@ export async function print(
 }
 
 async function render(output: unknown, view: View, format: Format, isScreen: boolean): Promise<string> {
-  if (format === "json") return `${JSON.stringify(output)}\n`;
+  if (format === "json") return jsonLine(output);
   if (format === "table") return toText(view, isScreen);
   const { toCsv, toHtml } = await import("@cache-ops/shared/export");
   return format === "csv" ? toCsv(view) : toHtml(view, new Date().toISOString());
@@ -40,17 +40,20 @@ export function printError(error: unknown, asJson: boolean): number {
   const known = systemError(error, "the system refused");
   if (!(known instanceof CacheOpsError)) {
     stderr.write(`This is a bug in cache-ops. Please report it with these lines:\n${describe(error)}\n`);
-    if (asJson)
-      stdout.write(`${JSON.stringify({ error: { code: "internal", message: "a bug in cache-ops", hint: null } })}\n`);
+    if (asJson) stdout.write(jsonLine({ error: { code: "internal", message: "a bug in cache-ops", hint: null } }));
     return EXIT_CODES.internal;
   }
   const { code, message, hint } = known;
-  if (asJson) stdout.write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+  if (asJson) stdout.write(jsonLine({ error: { code, message, hint: hint ?? null } }));
   else {
     stderr.write(`cache-ops: ${printable(message)}\n`);
     if (hint !== undefined) stderr.write(`${printable(hint)}\n`);
   }
   return EXIT_CODES[code];
+}
+
+function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`;
 }
 
 function describe(error: unknown): string {

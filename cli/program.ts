@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { cwd } from "node:process";
 
 import { CacheOpsError, operations, type Operation } from "@cache-ops/shared";
 
@@ -9,6 +8,7 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { execute, type Request } from "./execute.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { optionFor, propertiesOf } from "./flags.ts";
+import { mcpCommand } from "./mcp.ts";
 import { FORMATS, printError, type Format } from "./output.ts";
 
 /** Runs one command line and returns its exit code. */
@@ -21,8 +21,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     )
     .version(versionOf())
     .exitOverride()
-    .configureOutput({ outputError: () => undefined })
-    .showHelpAfterError();
+    .configureOutput({ outputError: () => undefined });
   for (const operation of operations) {
     program.addCommand(
       commandFor(operation, async (request) => {
@@ -30,35 +29,28 @@ export async function runProgram(words: readonly string[]): Promise<number> {
       }),
     );
   }
-  program
-    .command("mcp")
-    .description("Serves AI agents over standard input and output (Model Context Protocol): what may be looked at.")
-    .exitOverride()
-    .action(async () => {
-      const { runMcp } = await import("./mcp.ts");
-      await runMcp(versionOf());
-    });
+  program.addCommand(mcpCommand(versionOf()));
   try {
     await program.parseAsync([...words], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
-      const message = error.message.replace(/^error: /, "");
-      const hint =
-        error.code === "commander.help" ? "See the commands above." : "`cache-ops --help` lists commands and options.";
+      const isBare = error.code === "commander.help";
+      const message = isBare ? "no command was given" : error.message.replace(/^error: /, "");
+      const hint = isBare ? "See the commands above." : "`cache-ops --help` lists commands and options.";
       return printError(new CacheOpsError("invalid_input", message, { hint }), wantsJson);
     }
     return printError(error, wantsJson);
   }
 }
 
-/** Where file names and directories are given relative to the current directory: only the command line knows it. */
-const PATH_PROPERTIES = new Set(["paths", "media", "converted"]);
-
 function commandFor(operation: Operation, run: (request: Request) => Promise<void>): Command {
   const { flags, positional } = propertiesOf(operation);
-  const command = new Command(operation.name).description(operation.description).exitOverride();
+  const command = new Command(operation.name)
+    .description(operation.description)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
   if (positional) {
     const dots = positional.type === "array" ? "..." : "";
     const word = `${positional.name}${dots}`;
@@ -79,9 +71,9 @@ function commandFor(operation: Operation, run: (request: Request) => Promise<voi
   command.action(async (...args: unknown[]) => {
     const given = command.opts<Record<string, unknown>>();
     const input: Record<string, unknown> = {};
-    for (const [name] of flags) if (given[name] !== undefined) input[name] = localise(name, given[name]);
+    for (const [name] of flags) if (given[name] !== undefined) input[name] = given[name];
     if (positional && args[0] !== undefined && !(Array.isArray(args[0]) && args[0].length === 0)) {
-      input[positional.name] = localise(positional.name, args[0]);
+      input[positional.name] = args[0];
     }
     await run({
       operation,
@@ -95,14 +87,6 @@ function commandFor(operation: Operation, run: (request: Request) => Promise<voi
     });
   });
   return command;
-}
-
-function localise(name: string, value: unknown): unknown {
-  if (!PATH_PROPERTIES.has(name)) return value;
-  // Words without a separator may be names of libraries; `./word` is always a directory.
-  const local = (word: unknown) =>
-    typeof word === "string" && (name !== "paths" || /[/\\]|^\.+$/.test(word)) ? resolve(cwd(), word) : word;
-  return Array.isArray(value) ? value.map(local) : local(value);
 }
 
 const exitHelp = `

@@ -1,0 +1,6 @@
+/** The MCP server's face to whoever starts it. */
+export { makeDesk } from "./call.ts";
+export { serveHttp, tokenFrom } from "./http.ts";
+export { buildServer, serveMcp } from "./server.ts";
+export { DEFAULT_MAX_TOKENS, type Settings } from "./settings.ts";
+export { toolNames } from "./tools.ts";

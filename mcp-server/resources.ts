@@ -1,0 +1,69 @@
+import { assertConfined, CacheOpsError, latestRuns, loadPlan, loadRun } from "@cache-ops/shared";
+
+import { ProtocolError, ResourceTemplate, type McpServer } from "@modelcontextprotocol/server";
+
+import type { Settings } from "./settings.ts";
+
+const INVALID_PARAMS = -32602;
+
+/** Whole plans and reports, for hosts that want more than a tool's answer carries. */
+export function registerResources(server: McpServer, settings: Settings): void {
+  const quiet = () => settings.contextFor(new AbortController().signal);
+  server.registerResource(
+    "libraries",
+    "cache://libraries",
+    { title: "Libraries", description: "The libraries this server looks after.", mimeType: "application/json" },
+    (uri) => json(uri, quiet().configuration.libraries),
+  );
+  server.registerResource(
+    "plan",
+    new ResourceTemplate("cache://plan/{id}", { list: undefined, complete: { id: completePlan } }),
+    { title: "Plan", description: "A whole plan: every change, reason and action.", mimeType: "application/json" },
+    async (uri, { id }) =>
+      found(async () => {
+        const context = quiet();
+        const { plan } = loadPlan(context.state(), String(id));
+        await assertConfined(
+          plan.passports.map(({ root }) => root),
+          context,
+        );
+        return json(uri, plan);
+      }),
+  );
+  server.registerResource(
+    "run",
+    new ResourceTemplate("cache://run/{id}", { list: undefined, complete: { id: completeRun } }),
+    { title: "Report", description: "The whole report of a run: every outcome.", mimeType: "application/json" },
+    async (uri, { id }) =>
+      found(async () => {
+        const context = quiet();
+        const run = loadRun(context.state(), String(id));
+        await assertConfined(
+          run.work.passports.map(({ root }) => root),
+          context,
+        );
+        return json(uri, run.report ?? { run: run.id, status: run.state });
+      }),
+  );
+
+  function completeRun(value: string): string[] {
+    return latestRuns(quiet().state(), 100).flatMap(({ id }) => (id.startsWith(value) ? [id] : []));
+  }
+  function completePlan(value: string): string[] {
+    return latestRuns(quiet().state(), 100).flatMap(({ plan }) => (plan?.startsWith(value) === true ? [plan] : []));
+  }
+}
+
+function json(uri: URL, value: unknown) {
+  return { contents: [{ uri: uri.href, mimeType: "application/json", text: JSON.stringify(value) }] };
+}
+
+/** What is not there, or not for this caller, is a protocol error, as the protocol wants it for resources. */
+async function found<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CacheOpsError) throw new ProtocolError(INVALID_PARAMS, error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import { operations, type Operation } from "@cache-ops/shared";
+
+import type { Settings } from "./settings.ts";
+
+/** A JSON Schema of an object. */
+interface ObjectSchema {
+  readonly type: "object";
+  readonly properties: Record<string, object>;
+  readonly required?: string[];
+  readonly additionalProperties?: boolean;
+}
+
+/** One tool as it is offered to an agent; knows nothing of the SDK. */
+export interface Tool {
+  readonly operation: Operation;
+  readonly inputSchema: ObjectSchema;
+  readonly outputSchema: ObjectSchema;
+  readonly annotations: Annotations;
+}
+
+/** The four hints of the protocol, derived from an operation's effect. */
+interface Annotations {
+  readonly readOnlyHint: boolean;
+  readonly destructiveHint: boolean;
+  readonly idempotentHint: boolean;
+  readonly openWorldHint: boolean;
+}
+
+/** The tools the operator lets an agent have, in the order of the registry. */
+export function toolsFor({ readOnly, tools }: Pick<Settings, "readOnly" | "tools">): Tool[] {
+  return operations
+    .filter(({ name, effect }) => (tools?.includes(name) ?? true) && (effect === "read" || !readOnly))
+    .map((operation) => ({
+      operation,
+      inputSchema: inputOf(operation),
+      outputSchema: outputOf(operation),
+      annotations: annotationsOf(operation),
+    }));
+}
+
+/** Names of every tool there is, for checking what the operator typed. */
+export const toolNames = operations.map(({ name }) => name);
+
+/** Properties that concern the answer, not the operation: each is taken out before the operation sees the input. */
+export const PAGE_PROPERTIES = {
+  limit: { type: "integer", minimum: 1, maximum: 500, description: "Most rows." },
+  cursor: { type: "string", description: "nextCursor of the page before." },
+  fields: { type: "array", items: { type: "string" }, description: "Properties of rows to keep." },
+} as const;
+
+/** Passing over a guard is for a person at the command line, not for an agent. */
+const WITHHELD = new Set(["allow"]);
+
+/** What has to be repeated word for word, so that an approval shows the true effect. */
+const REQUIRED = ["acknowledge"];
+
+function inputOf({ input, rows }: Operation): ObjectSchema {
+  const own = Object.entries(plain(input).properties).filter(([name]) => !WITHHELD.has(name));
+  const properties = { ...Object.fromEntries(own), ...(rows === undefined ? {} : PAGE_PROPERTIES) };
+  const required = [...(input.required ?? []), ...REQUIRED.filter((name) => name in properties)];
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}), additionalProperties: false };
+}
+
+/** The output without descriptions, and without demands on rows of which only some fields were asked for. */
+function outputOf({ output }: Operation): ObjectSchema {
+  const own = Object.entries(plain(output).properties).map(([name, schema]) => [name, lean(schema)] as const);
+  const properties = Object.fromEntries(own);
+  const counts = { type: "object" };
+  return {
+    type: "object",
+    properties: { ...properties, total: counts, omitted: counts, nextCursor: { type: ["string", "null"] } },
+  };
+}
+
+function plain(schema: object): ObjectSchema {
+  return JSON.parse(JSON.stringify(schema)) as ObjectSchema;
+}
+
+/** The type of a property: what a client needs to read a result, in few characters. */
+function lean(schema: object): object {
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([name, value]): [string, unknown][] => {
+      if (name === "type" || name === "enum") return [[name, value]];
+      return name === "anyOf" ? [[name, (value as object[]).map(lean)]] : [];
+    }),
+  );
+}
+
+function annotationsOf({ effect }: Operation): Annotations {
+  return {
+    readOnlyHint: effect === "read",
+    destructiveHint: effect === "destroy",
+    // A plan is applied once and asking again returns its report; undo likewise.
+    idempotentHint: true,
+    openWorldHint: false,
+  };
+}
