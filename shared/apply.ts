@@ -110,16 +110,25 @@ export async function settleInterrupted(run: Run, context: Context): Promise<Ste
     const action = bySeq.get(step.seq);
     if (step.state !== "intended" || action === undefined) settled.push(step);
     else {
-      const outcome = await examine(step, action, scope);
-      if (outcome === "done") settled.push({ ...step, state: "done" });
-      if (outcome === "foreign") {
-        const message = `${step.file} was changed by another program while the run was interrupted`;
-        settled.push({ ...step, state: "refused", code: "stale_plan", message });
-      }
+      const outcome = await examined(step, action, scope);
+      if (outcome !== "again") settled.push({ ...step, ...outcome });
     }
   }
   settle(context.state(), run.id, settled);
   return settled;
+}
+
+/** What to write down about an interrupted step; `again` when it has to be done again. */
+async function examined(step: Step, action: Action, scope: StepScope): Promise<Partial<Step> | "again"> {
+  try {
+    const outcome = await examine(step, action, scope);
+    if (outcome === "again") return outcome;
+    if (outcome === "done") return { state: "done" };
+    const message = `${step.file} was changed by another program while the run was interrupted`;
+    return { state: "refused", code: "stale_plan", message };
+  } catch (error) {
+    return { state: "refused", ...refusalOf(error) };
+  }
 }
 
 type NewRun = Pick<Run, "id" | "plan" | "undoes" | "owner" | "startedAt" | "work">;
@@ -152,7 +161,10 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
     );
     context.progress({ message: "applying", done: steps.size, total: run.work.actions.length });
     cancelled = context.signal.aborted;
-    if (!cancelled && waiting.length > 0) await assertRoots(run.work, context);
+    const objection = cancelled || waiting.length === 0 ? undefined : await objectionToRoots(run.work, context);
+    if (objection !== undefined) {
+      for (const action of waiting.splice(0)) steps.set(action.seq, refusedStep(action, objection));
+    }
   }
   return finish(run, [...steps.values()], cancelled, context);
 }
@@ -232,19 +244,24 @@ function scopeOf({ id, work }: Pick<Run, "id" | "work">, context: Context): Step
   return { run: id, realRoots: work.passports.map(({ realPath }) => realPath), context };
 }
 
-/** Throws `blocked` when a root is no longer the place it was when the plan was made. */
-async function assertRoots({ passports }: Work, context: Context): Promise<void> {
+async function assertRoots(work: Work, context: Context): Promise<void> {
+  const objection = await objectionToRoots(work, context);
+  if (objection !== undefined) throw objection;
+}
+
+/** The error `blocked` when a root is no longer the place it was when the plan was made. */
+async function objectionToRoots({ passports }: Work, context: Context): Promise<CacheOpsError | undefined> {
   const limit = parseDuration(context.configuration.timeLimit);
   const roots = await Promise.all(
     passports.map(async (passport) => ({
       root: passport.root,
       state: await inspectRoot(passport.root, limit),
-      remembered: { passport, sameBoot: true },
+      remembered: { passport, since: "plan" as const },
     })),
   );
   const [first] = guardRoots(roots, []);
-  if (first === undefined) return;
-  throw new CacheOpsError("blocked", `${first.path}: ${first.message} (${first.observed})`, { hint: first.advice });
+  if (first === undefined) return undefined;
+  return new CacheOpsError("blocked", `${first.path}: ${first.message} (${first.observed})`, { hint: first.advice });
 }
 
 function blockedError({ id, blocked }: Plan): CacheOpsError {

@@ -21,4 +21,16 @@ export interface Context {
   /** The store, opened on first use. */
   readonly state: () => State;
   readonly configuration: Configuration;
+  /** Ceilings the operator set for whoever calls; input can only stay below them. Absent: none. */
+  readonly bounds?: Bounds;
+}
+
+/** What a caller may at most do. */
+export interface Bounds {
+  /** Only what lies in configured libraries can be looked at and changed. */
+  readonly confined: boolean;
+  /** Most entries one applied plan may change. */
+  readonly maxEntries?: number | undefined;
+  /** Most bytes one applied plan may free. */
+  readonly maxBytes?: number | undefined;
 }

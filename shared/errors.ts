@@ -66,5 +66,9 @@ export const ERRNO_HINTS: Readonly<Record<string, string>> = {
   EIO: "The disk reported an error; check it (dmesg, smartctl) before you try again.",
   ESTALE: "The network share lost the file; remount it and try again.",
   ETIMEDOUT: "The storage did not answer in time; check the mount and the network.",
+  ENOENT: "Part of this path does not exist; check it and try again.",
+  ENOTDIR: "Part of this path is not a directory; check it and try again.",
+  EISDIR: "This is a directory; give a file.",
+  EEXIST: "Something else has this name; move it away, or take another.",
   EMFILE: "Too many files are open; raise the limit (ulimit -n) and try again.",
 };

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 
 import { Type, type Static } from "typebox";
 
-import { CacheOpsError } from "./errors.ts";
+import { CacheOpsError, errnoOf } from "./errors.ts";
 
 /** A file's content as it was seen: SHA-256 in hex and size in bytes. */
 export const Content = Type.Object(
@@ -47,7 +47,7 @@ export interface SeenFile {
 }
 
 /** Larger files are not read. */
-export const MAX_FILE_BYTES = 128 * 1024 * 1024;
+const MAX_FILE_BYTES = 128 * 1024 * 1024;
 
 /** The SHA-256 and size of some bytes. */
 export function contentOf(bytes: Uint8Array): Content {
@@ -75,6 +75,16 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
     a.mtimeNs === b.mtimeNs &&
     a.ctimeNs === b.ctimeNs
   );
+}
+
+/** {@link readSeenFile}, or `undefined` when there is no such file. */
+export async function readIfThere(path: string): Promise<SeenFile | undefined> {
+  try {
+    return await readSeenFile(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Type, type Static } from "typebox";
 
 import type { Configuration } from "./config.ts";
-import { passportDifference, type Passport, type RootState } from "./passport.ts";
+import { passportDifference, type Passport, type RootState, type Since } from "./passport.ts";
 import type { Scan } from "./scan.ts";
 import { formatSeconds, parseDuration } from "./units.ts";
 
@@ -31,14 +31,14 @@ export type Blocked = Static<typeof Blocked>;
 export interface GuardedRoot {
   readonly root: string;
   readonly state: RootState;
-  readonly remembered: { readonly passport: Passport; readonly sameBoot: boolean } | undefined;
+  readonly remembered: { readonly passport: Passport; readonly since: Since } | undefined;
 }
 
 /** Guards on the roots themselves, asked before anything is judged. */
 export function guardRoots(roots: readonly GuardedRoot[], allow: readonly GuardName[]): Blocked[] {
   return roots.flatMap(({ root, state, remembered }) => {
     if (state.state === "healthy") {
-      const difference = remembered && passportDifference(remembered.passport, state.passport, remembered.sameBoot);
+      const difference = remembered && passportDifference(remembered.passport, state.passport, remembered.since);
       if (difference === undefined || allow.includes("root_changed")) return [];
       return [blockedBy("root_changed", root, difference)];
     }

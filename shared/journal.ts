@@ -100,6 +100,8 @@ export function endRun(state: State, report: Report, endedAt: number): void {
     );
     if (report.undoes !== null && (status === "complete" || status === "partial")) {
       state.run("UPDATE runs SET undone_by = ? WHERE id = ?", run, report.undoes);
+      // What an undo took back stands again once that undo is itself undone.
+      state.run("UPDATE runs SET undone_by = NULL WHERE id = (SELECT undoes FROM runs WHERE id = ?)", report.undoes);
     }
   });
 }
@@ -186,6 +188,12 @@ export function loadRun(state: State, id: string): Run {
     });
   }
   return runOf(row);
+}
+
+/** The undo of a run that was begun and has not ended, if there is one. */
+export function begunUndoOf(state: State, id: string): Run | undefined {
+  const row = state.get("SELECT * FROM runs WHERE undoes = ? AND state = 'running'", id);
+  return row && runOf(row);
 }
 
 /** The latest runs, newest first. */

@@ -1,4 +1,4 @@
-import { access } from "node:fs/promises";
+import { access, realpath } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 
 import fastGlob from "fast-glob";
@@ -6,14 +6,20 @@ import fastGlob from "fast-glob";
 import { isInside } from "./anchor.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
+import { printable } from "./printable.ts";
+import { withTimeLimit } from "./time-limit.ts";
+import { parseDuration } from "./units.ts";
 
 /**
  * The roots that some words stand for: names of configured libraries, or absolute directories. No words: every
- * configured library. Roots that lie inside another root of the list are left out, so nothing is seen twice.
+ * configured library. Roots that lie inside another root of the list, also through a link, are left out, so nothing
+ * is seen twice.
  *
- * Throws `invalid_input` for relative paths and when nothing is configured.
+ * Throws `invalid_input` for relative paths and when nothing is configured, `forbidden` for directories outside the
+ * libraries when the caller is confined to them.
  */
-export async function resolveRoots(words: readonly string[], { configuration }: Context): Promise<readonly string[]> {
+export async function resolveRoots(words: readonly string[], context: Context): Promise<readonly string[]> {
+  const { configuration } = context;
   const { libraries } = configuration;
   const chosen = words.length > 0 ? words : libraries.map(({ name }) => name);
   if (chosen.length === 0) {
@@ -33,9 +39,46 @@ export async function resolveRoots(words: readonly string[], { configuration }: 
       });
     }
   }
-  return roots.filter(
-    (root, index) => !roots.some((other, place) => isInside(other, root) && (other !== root ? true : place < index)),
-  );
+  await assertConfined(roots, context);
+  const limit = parseDuration(configuration.timeLimit);
+  const places = await Promise.all(roots.map(async (root) => ({ root, real: await placeOf(root, limit) })));
+  return places
+    .filter(
+      ({ real }, index) =>
+        !places.some((other, place) => isInside(other.real, real) && (other.real !== real || place < index)),
+    )
+    .map(({ root }) => root);
+}
+
+/**
+ * Throws `forbidden` when the caller is confined to the libraries and one of the places lies outside of them: as it
+ * is written, or with links resolved. Compared component by component.
+ */
+export async function assertConfined(places: readonly string[], { bounds, configuration }: Context): Promise<void> {
+  if (bounds?.confined !== true) return;
+  const limit = parseDuration(configuration.timeLimit);
+  const roots: string[] = [];
+  for (const library of configuration.libraries) roots.push(...(await expand(library.roots)));
+  const realRoots = await Promise.all(roots.map((root) => placeOf(root, limit)));
+  for (const place of places) {
+    const written = [...roots, ...realRoots].some((root) => isInside(root, place));
+    const real = written ? await placeOf(place, limit) : place;
+    if (written && realRoots.some((root) => isInside(root, real))) continue;
+    const names = configuration.libraries.map(({ name }) => name);
+    throw new CacheOpsError("forbidden", `${printable(place).slice(0, 200)} is outside the libraries`, {
+      hint: names.length === 0 ? "No library is configured." : `Name a library: ${names.join(", ")}.`,
+    });
+  }
+}
+
+/** Where a root really is. One that cannot be looked at stands for itself and is reported later. */
+async function placeOf(root: string, timeLimitSeconds: number): Promise<string> {
+  try {
+    return await withTimeLimit(realpath(root), timeLimitSeconds, root);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return root;
+  }
 }
 
 /** Configured roots may be patterns. One that exists as it is written is never read as a pattern. */

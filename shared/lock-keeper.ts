@@ -34,10 +34,16 @@ export type KeeperReply =
   | { readonly outcome: "released" }
   | { readonly outcome: "failed"; readonly errno: string; readonly message: string };
 
-/** A lock that was not kept alive for this long is taken over. */
-const STALE_SECONDS = 15;
-const UPDATE_SECONDS = 3;
+/** What the thread is started with. */
+export interface KeeperData {
+  readonly guardDirectory: string;
+  readonly staleSeconds: number;
+}
 
+/** How many signs of life a lock gives before it would count as abandoned. */
+const SIGNS_OF_LIFE = 5;
+
+const { guardDirectory, staleSeconds } = workerData as KeeperData;
 const self = thisOwner();
 const releases = new Map<string, () => void>();
 
@@ -87,7 +93,13 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
       if (mine && readOwnerText(directory)?.includes(token) === false) return;
       if (!mine && !mayTakeOver) throw Object.assign(new Error("held"), { code: "ELOCKED" });
       removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
-      rmdirSync(directory);
+      try {
+        rmdirSync(directory);
+      } catch (error) {
+        // Somebody with another state directory, whom the guard does not hold up, took it over just now.
+        if (!mine && errnoOf(error) === "ENOTEMPTY") throw Object.assign(new Error("held"), { code: "ELOCKED" });
+        throw error;
+      }
     },
     statSync(directory: string) {
       const stats = statSync(directory);
@@ -101,8 +113,8 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
   const unlock = lockfile.lockSync(`${path}#${token}`, {
     lockfilePath: path,
     realpath: false,
-    stale: STALE_SECONDS * 1000,
-    update: UPDATE_SECONDS * 1000,
+    stale: staleSeconds * 1000,
+    update: (staleSeconds * 1000) / SIGNS_OF_LIFE,
     fs: files,
     // (L4) says before each write whether the lock is still held; nothing more to do here.
     onCompromised: () => releases.delete(token),
@@ -111,9 +123,7 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
 }
 
 function withGuard(work: () => void): void {
-  const guard = new DatabaseSync(join((workerData as { guardDirectory: string }).guardDirectory, "lock-guard.db"), {
-    timeout: 5_000,
-  });
+  const guard = new DatabaseSync(join(guardDirectory, "lock-guard.db"), { timeout: 5_000 });
   try {
     guard.exec("BEGIN EXCLUSIVE");
     work();

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
 import { CacheOpsError, errnoOf } from "./errors.ts";
-import type { KeeperReply, KeeperRequest } from "./lock-keeper.ts";
+import type { KeeperData, KeeperReply, KeeperRequest } from "./lock-keeper.ts";
 import { OWNER_FILE } from "./owner.ts";
 
 /*
@@ -32,6 +32,8 @@ export interface LockOptions {
   readonly signal: AbortSignal;
   /** How long to wait for another holder. */
   readonly waitSeconds: number;
+  /** After how long without a sign of life a lock counts as abandoned: the same for everybody who uses it. */
+  readonly staleSeconds?: number;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function withLock<T>(
   options: LockOptions,
   work: (lock: HeldLock) => Promise<T>,
 ): Promise<T> {
-  const keeper = keeperFor(options.guardDirectory);
+  const keeper = keeperFor(options);
   const token = await acquire(keeper, path, subject, options);
   try {
     return await work({ assertHeld: () => assertToken(path, token, subject) });
@@ -83,6 +85,9 @@ function assertToken(path: string, token: string, subject: string): void {
   });
 }
 
+/** A lock that was not kept alive for this long is taken over. */
+const STALE_SECONDS = 15;
+
 interface Keeper {
   ask(request: Omit<KeeperRequest, "id">): Promise<KeeperReply>;
 }
@@ -90,11 +95,12 @@ interface Keeper {
 const keepers = new Map<string, Keeper>();
 
 /** One keeper thread a process and guard directory; it does not keep the process alive. */
-function keeperFor(guardDirectory: string): Keeper {
+function keeperFor({ guardDirectory, staleSeconds = STALE_SECONDS }: LockOptions): Keeper {
   const known = keepers.get(guardDirectory);
   if (known !== undefined) return known;
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./lock-keeper.${extension}`, import.meta.url), { workerData: { guardDirectory } });
+  const workerData: KeeperData = { guardDirectory, staleSeconds };
+  const worker = new Worker(new URL(`./lock-keeper.${extension}`, import.meta.url), { workerData });
   const waiting = new Map<number, { resolve: (reply: KeeperReply) => void; reject: (error: unknown) => void }>();
   let lastId = 0;
   worker.unref();

@@ -26,6 +26,8 @@ export interface Operation<Input extends TObject = TObject, Output extends TObje
   readonly output: Output;
   /** The property of the input that is given without its name on a command line. */
   readonly positional?: keyof Static<Input> & string;
+  /** The property of the output that holds its rows, where a face can show them page by page. */
+  readonly rows?: keyof Static<Output> & string;
   run(input: Static<Input>, context: Context): Promise<Static<Output>>;
   outcome(output: Static<Output>): Outcome;
   view(output: Static<Output>): View;

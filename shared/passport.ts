@@ -7,7 +7,7 @@ import { withTimeLimit } from "./time-limit.ts";
 
 /**
  * What identifies the place a root was when a plan was made: compared before, during and after an apply, and with
- * the last time the root was seen. `device` holds within one boot only, `fileSystem` and `inode` beyond it.
+ * the last time the root was seen.
  */
 export const Passport = Type.Object(
   {
@@ -15,7 +15,7 @@ export const Passport = Type.Object(
     realPath: Type.String({ description: "The same with symbolic links resolved." }),
     device: Type.String({ description: "Number of the device it lies on." }),
     inode: Type.String({ description: "Inode of the root directory." }),
-    fileSystem: Type.String({ description: "Type and size of the file system, `type:blocks`." }),
+    fileSystem: Type.String({ description: "Type of the file system, as a number." }),
   },
   { additionalProperties: false },
 );
@@ -47,18 +47,25 @@ async function inspect(root: string): Promise<RootState> {
   const first = await directory.read();
   await directory.close();
   if (first === null) return { state: "empty", detail: "no names in it" };
-  const { type, blocks } = await statfs(realPath, { bigint: true });
+  // Not its size: that of a pool changes with its neighbours.
+  const { type } = await statfs(realPath, { bigint: true });
   return {
     state: "healthy",
-    passport: { root, realPath, device: String(stats.dev), inode: String(stats.ino), fileSystem: `${type}:${blocks}` },
+    passport: { root, realPath, device: String(stats.dev), inode: String(stats.ino), fileSystem: String(type) },
   };
 }
 
+/**
+ * When an earlier passport was taken: for the plan at hand, in this run of the host, or before. A library may be
+ * replaced by a copy between two plans, and devices are numbered anew at every boot.
+ */
+export type Since = "plan" | "boot" | "ever";
+
 /** How two passports of one root differ so that it may be another place, or `undefined`. */
-export function passportDifference(before: Passport, now: Passport, sameBoot: boolean): string | undefined {
+export function passportDifference(before: Passport, now: Passport, since: Since): string | undefined {
   if (before.realPath !== now.realPath) return `it led to ${before.realPath}, now to ${now.realPath}`;
   if (before.fileSystem !== now.fileSystem) return `file system ${before.fileSystem} is now ${now.fileSystem}`;
-  if (before.inode !== now.inode) return `inode ${before.inode} is now ${now.inode}`;
-  if (sameBoot && before.device !== now.device) return `device ${before.device} is now ${now.device}`;
+  if (since === "plan" && before.inode !== now.inode) return `inode ${before.inode} is now ${now.inode}`;
+  if (since !== "ever" && before.device !== now.device) return `device ${before.device} is now ${now.device}`;
   return undefined;
 }

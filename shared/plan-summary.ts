@@ -1,12 +1,14 @@
 import { Type, type Static } from "typebox";
 
+import type { Context } from "./context.ts";
 import { ByProblem, Trouble } from "./finding.ts";
 import { Blocked } from "./guard.ts";
 import type { Outcome } from "./operation.ts";
 import { Change, PlanStatus, Skipped } from "./plan.ts";
 import type { MadePlan } from "./planner.ts";
 import { printable } from "./printable.ts";
-import { formatBytes } from "./units.ts";
+import { applySentence } from "./sentence.ts";
+import { formatBytes, parseDuration } from "./units.ts";
 import { count, type View } from "./view.ts";
 
 /** What a planning operation answers: the plan's id and what it adds up to. The plan itself is in the store. */
@@ -16,6 +18,8 @@ export const PlanSummary = Type.Object(
     status: PlanStatus,
     digest: Type.String({ description: "SHA-256 of the whole plan." }),
     expiresAt: Type.String(),
+    acknowledge: Type.String({ description: "Says what applying it does; to be repeated to apply." }),
+    undoUntil: Type.String({ description: "Until when a run begun now could be undone." }),
     actions: Type.Integer({ description: "Files that would be written or removed." }),
     entries: Type.Integer({ description: "Entries and leftovers that would be changed." }),
     caches: Type.Integer({ description: "Cache files that would be changed." }),
@@ -32,12 +36,18 @@ export const PlanSummary = Type.Object(
 export type PlanSummary = Static<typeof PlanSummary>;
 
 /** Sums a plan up. */
-export function summaryOf({ plan, digest }: MadePlan, detail: "concise" | "full" | undefined): PlanSummary {
+export function summaryOf(
+  { plan, digest }: MadePlan,
+  detail: "concise" | "full" | undefined,
+  { configuration, now }: Context,
+): PlanSummary {
   return {
     plan: plan.id,
     status: plan.status,
     digest,
     expiresAt: plan.expiresAt,
+    acknowledge: applySentence(plan, configuration),
+    undoUntil: new Date(now() + parseDuration(configuration.retention.age) * 1000).toISOString(),
     actions: plan.actions.length,
     entries: plan.totals.entries,
     caches: plan.totals.caches,

@@ -115,7 +115,7 @@ export const PlannedCache = Type.Object(
 export type PlannedCache = Static<typeof PlannedCache>;
 
 /** What a plan adds up to. */
-export const Totals = Type.Object(
+const Totals = Type.Object(
   {
     entries: Type.Integer({ minimum: 0, description: "Entries and leftover files it changes." }),
     caches: Type.Integer({ minimum: 0, description: "Cache files it changes." }),
@@ -124,7 +124,6 @@ export const Totals = Type.Object(
   },
   closed,
 );
-export type Totals = Static<typeof Totals>;
 
 /** Whether a plan can be applied, has nothing to do, or was stopped by a guard. */
 export const PlanStatus = Type.Enum(["ready", "empty", "blocked"]);

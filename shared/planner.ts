@@ -9,7 +9,7 @@ import { CacheOpsError } from "./errors.ts";
 import { countByProblem, type Problem } from "./finding.ts";
 import { guardClock, guardLosses, guardRoots, type GuardedRoot } from "./guard.ts";
 import { newId } from "./ids.ts";
-import { resolveRoots } from "./library.ts";
+import { assertConfined, resolveRoots } from "./library.ts";
 import { thisOwner } from "./owner.ts";
 import { inspectRoot, Passport } from "./passport.ts";
 import type { Change, Plan, Skipped } from "./plan.ts";
@@ -86,6 +86,10 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
  */
 export async function narrowPlan(id: string, only: readonly number[] | undefined, context: Context): Promise<MadePlan> {
   const { plan, digest, run } = loadPlan(context.state(), id);
+  await assertConfined(
+    plan.passports.map(({ root }) => root),
+    context,
+  );
   if (only === undefined) return { plan, digest };
   if (run !== null || Date.parse(plan.expiresAt) <= context.now()) {
     throw new CacheOpsError(run === null ? "expired_plan" : "stale_plan", `plan ${id} was used or has expired`, {
@@ -139,7 +143,7 @@ export function storePlan(
 const NOTHING: Scan = { caches: [], found: [], troubles: [] };
 
 /** Inspects the roots, and recalls how they were when they were last in order. */
-export async function lookAtRoots(roots: readonly string[], context: Context): Promise<GuardedRoot[]> {
+async function lookAtRoots(roots: readonly string[], context: Context): Promise<GuardedRoot[]> {
   const state = context.state();
   const { boot } = thisOwner();
   const limit = parseDuration(context.configuration.timeLimit);
@@ -147,7 +151,9 @@ export async function lookAtRoots(roots: readonly string[], context: Context): P
     roots.map(async (root) => {
       const row = state.get("SELECT passport, boot FROM roots WHERE path = ?", root);
       const passport: unknown = typeof row?.["passport"] === "string" ? JSON.parse(row["passport"]) : undefined;
-      const remembered = matches(Passport, passport) ? { passport, sameBoot: row?.["boot"] === boot } : undefined;
+      const remembered = matches(Passport, passport)
+        ? { passport, since: row?.["boot"] === boot ? ("boot" as const) : ("ever" as const) }
+        : undefined;
       return { root, state: await inspectRoot(root, limit), remembered };
     }),
   );

@@ -2,6 +2,7 @@ import { dirname, join, relative } from "node:path";
 
 import picomatch from "picomatch";
 
+import { TIME_CUT } from "./caches/directory/judge.ts";
 import type { Configuration } from "./config.ts";
 import type { Problem } from "./finding.ts";
 import type { GuardName } from "./guard.ts";
@@ -56,7 +57,7 @@ export function select(scan: Scan, selection: Selection, configuration: Configur
     const outsideBy = outside(found);
     if (outsideBy !== undefined) skip(outsideBy, path);
     else if (isKept(path)) skip("kept_by_configuration", path);
-    else if (reason.rule === "time_cut_by_another_mount") skip("probably_unchanged", reason.rule);
+    else if (reason.rule === TIME_CUT) skip("probably_unchanged", reason.rule);
     else if (cache?.inUseBy !== undefined && !selection.allow.includes("in_use")) skip("in_use", cache.inUseBy);
     else if (idle !== undefined && selection.minAgeSeconds > 0 && idle < selection.minAgeSeconds)
       skip("too_recent", formatSeconds(Math.max(0, idle)), formatSeconds(selection.minAgeSeconds));
@@ -104,6 +105,9 @@ function pathInRoot({ finding, root, path }: Found): string {
 
 function matcher(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;
-  const matchers = patterns.map((pattern) => picomatch(pattern, { dot: true, basename: !pattern.includes("/") }));
+  // Flag s: names may hold line breaks, and a pattern that keeps them must see them.
+  const matchers = patterns.map((pattern) =>
+    picomatch(pattern, { dot: true, basename: !pattern.includes("/"), flags: "s" }),
+  );
   return (path) => matchers.some((match) => match(path));
 }

@@ -27,7 +27,7 @@ export function reportOutcome({ status, refused }: Pick<ReportSummary, "status" 
   return CODES.find((code) => code === refused[0]?.code) ?? "stale_plan";
 }
 
-const CODES = ["stale_plan", "locked", "forbidden", "unavailable", "corrupt", "not_found"] as const;
+const CODES = ["blocked", "stale_plan", "locked", "forbidden", "unavailable", "corrupt", "not_found"] as const;
 
 /** A report for a reader. */
 export function reportView(report: ReportSummary): View {
@@ -42,12 +42,12 @@ export function reportView(report: ReportSummary): View {
   };
   const agrees = predicted.entries === entries && predicted.bytes === reclaimedBytes;
   return {
-    title: titles[status],
+    title: predicted.entries === 0 ? "There was nothing to do." : titles[status],
     facts: [
       ["Run", run],
       ["Caches", String(caches)],
       ["Entries", String(entries)],
-            ...(agrees ? [] : [["Planned", `${predicted.entries} entries, ${formatBytes(predicted.bytes)}`] as const]),
+      ...(agrees ? [] : [["Planned", `${predicted.entries} entries, ${formatBytes(predicted.bytes)}`] as const]),
     ],
     table: {
       columns: ["Outcome", "Does", "Media", "Cache", "Why"],

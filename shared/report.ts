@@ -13,7 +13,7 @@ export const RunStatus = Type.Enum(["complete", "partial", "refused", "cancelled
 export type RunStatus = Static<typeof RunStatus>;
 
 /** A file that was left as it was, and why. */
-export const Refusal = Type.Object(
+const Refusal = Type.Object(
   {
     file: Type.String(),
     code: Type.String({ description: "The error code: stale_plan, locked, forbidden, unavailable, …" }),
@@ -21,7 +21,6 @@ export const Refusal = Type.Object(
   },
   closed,
 );
-export type Refusal = Static<typeof Refusal>;
 
 /** What became of one change. */
 export const Outcome = Type.Object(

@@ -40,7 +40,7 @@ const SCHEMA = `
 `;
 
 /** A value SQLite can hold. */
-export type Value = null | number | bigint | string | Uint8Array;
+type Value = null | number | bigint | string | Uint8Array;
 
 /** The open store. */
 export interface State {
@@ -145,14 +145,21 @@ function sqliteNumber(error: unknown): number | undefined {
   return typeof error.errcode === "number" ? error.errcode : undefined;
 }
 
+const DISK_FULL = [
+  "cannot grow: the disk is full",
+  "Free some space. Nothing was changed that is not in the journal.",
+] as const;
+
 const ADVICE: Readonly<Record<number, readonly [message: string, hint: string]>> = {
   5: ["is in use by another process", "Another cache-ops is writing for a long time; try again."],
   8: ["cannot be written", "Give this user write access to it, or set CACHE_OPS_STATE_DIR."],
   10: ["cannot be read or written: disk error", "Check the disk (dmesg, smartctl)."],
   11: ["is damaged", "Move it away; plans, history and undo up to now are lost with it. No cache is."],
-  13: ["cannot grow: the disk is full", "Free some space. Nothing was changed that is not in the journal."],
+  13: DISK_FULL,
   14: ["cannot be opened", "Check that the directory exists and is writable, or set CACHE_OPS_STATE_DIR."],
   26: ["is not a cache-ops state store", "Move it away, or set CACHE_OPS_STATE_DIR to another directory."],
+  // SQLITE_IOERR_SHMSIZE: there is no room for the index of the log.
+  4874: DISK_FULL,
 };
 
 function guarded<T>(path: string, work: () => T): T {
@@ -161,7 +168,7 @@ function guarded<T>(path: string, work: () => T): T {
   } catch (error) {
     const number = sqliteNumber(error);
     if (number === undefined || errnoOf(error) !== "ERR_SQLITE_ERROR") throw error;
-    const [message, hint] = ADVICE[number & 0xff] ?? ["failed", "See the cause below."];
+    const [message, hint] = ADVICE[number] ?? ADVICE[number & 0xff] ?? ["failed", "See the cause below."];
     throw new CacheOpsError("unavailable", `${path} ${message}`, { hint, cause: error });
   }
 }

@@ -7,9 +7,9 @@ import { publish, remove, removeTemp } from "./atomic.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS } from "./errors.ts";
 import { refute } from "./evidence.ts";
-import { contentOf, readSeenFile, type Content, type SeenFile } from "./file.ts";
+import { contentOf, readIfThere, type Content, type SeenFile } from "./file.ts";
 import { blobOf, type Step } from "./journal.ts";
-import { withLock } from "./lock.ts";
+import { withLock, type HeldLock } from "./lock.ts";
 import { setMtime } from "./mtime.ts";
 import { LOCK_SUFFIX, tempName } from "./naming.ts";
 import type { Action } from "./plan.ts";
@@ -42,7 +42,7 @@ export async function prepare(action: Action, scope: StepScope): Promise<Prepare
   const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, limit, context.now())));
   const refuted = refutations.find((message) => message !== undefined);
   if (refuted !== undefined) throw stale(refuted);
-  const before = action.type === "release_lock" ? undefined : await readTarget(action.file);
+  const before = action.type === "release_lock" ? undefined : await readIfThere(action.file);
   if (action.type !== "release_lock" && before?.content.sha256 !== action.seen?.sha256) {
     throw stale(action.seen === null ? `${action.file} exists by now` : `${action.file} was changed since the plan`);
   }
@@ -80,14 +80,8 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
   let anchor: Anchor | undefined;
   try {
     anchor = await openAnchor(dirname(action.lock), realRoots);
-    const lockPath = anchor.at(`${basename(action.lock)}${LOCK_SUFFIX}`);
-    const options = {
-      guardDirectory: context.state().directory,
-      signal: context.signal,
-      waitSeconds: LOCK_WAIT_SECONDS,
-    };
     const place = anchor;
-    await withLock(lockPath, action.lock, options, async (lock) => {
+    await locked(place, action, context, async (lock) => {
       if (action.type === "release_lock") return;
       await change(prepared, action, place, () => {
         lock.assertHeld();
@@ -106,6 +100,19 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
   }
 }
 
+/** Runs `work` under the lock of an action's cache. What a dead process left of that lock is gone afterwards. */
+async function locked<T>(
+  anchor: Anchor,
+  action: Action,
+  context: Context,
+  work: (lock: HeldLock) => Promise<T>,
+): Promise<T> {
+  const path = anchor.at(`${basename(action.lock)}${LOCK_SUFFIX}`);
+  const { signal } = context;
+  const options = { guardDirectory: context.state().directory, signal, waitSeconds: LOCK_WAIT_SECONDS };
+  return withLock(path, action.lock, options, work);
+}
+
 async function change(
   { before, bytes, step }: Prepared,
   action: Exclude<Action, { type: "release_lock" }>,
@@ -113,7 +120,7 @@ async function change(
   assertMayWrite: () => void,
 ): Promise<void> {
   const name = basename(action.file);
-  const now = await readTarget(anchor.at(name));
+  const now = await readIfThere(anchor.at(name));
   if (now?.content.sha256 !== before?.content.sha256) throw stale(`${action.file} was changed since the plan`);
   if (action.type === "remove_file") {
     if (now !== undefined) await remove(anchor, name, now.identity, assertMayWrite);
@@ -132,32 +139,24 @@ async function change(
 }
 
 /**
- * Finds out how far a step came whose process died, and clears its temporary file away.
+ * Finds out how far a step came whose process died, and clears its temporary file and its lock away.
  * `done`: the new content is in place; `again`: the old one is; otherwise somebody else's is.
  */
 export async function examine(step: Step, action: Action, scope: StepScope): Promise<"done" | "again" | "foreign"> {
   const anchor = await openAnchor(dirname(action.file), scope.realRoots);
   try {
-    await removeTemp(anchor.at(step.temp));
-    if (action.type === "release_lock") return "again";
-    const now = (await readTarget(anchor.at(basename(action.file))))?.content.sha256;
-    if (now === step.after?.sha256) {
-      await anchor.sync();
-      return "done";
-    }
-    return now === step.before?.sha256 ? "again" : "foreign";
+    return await locked(anchor, action, scope.context, async () => {
+      await removeTemp(anchor.at(step.temp));
+      if (action.type === "release_lock") return "again";
+      const now = (await readIfThere(anchor.at(basename(action.file))))?.content.sha256;
+      if (now === step.after?.sha256) {
+        await anchor.sync();
+        return "done";
+      }
+      return now === step.before?.sha256 ? "again" : "foreign";
+    });
   } finally {
     await anchor.close();
-  }
-}
-
-/** The content of a file now; `undefined` when there is none. */
-export async function readTarget(file: string): Promise<SeenFile | undefined> {
-  try {
-    return await readSeenFile(file);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
   }
 }
 
@@ -192,7 +191,7 @@ async function fromSource(
   if ("splices" in source) return applySplices(before?.bytes ?? Buffer.alloc(0), source.splices);
   if ("text" in source) return Buffer.from(source.text, "utf8");
   if ("blob" in source) return blobOf(context.state(), source.blob);
-  const copied = await readTarget(source.copyOf);
+  const copied = await readIfThere(source.copyOf);
   if (copied?.content.sha256 !== source.content.sha256) throw stale(`${source.copyOf}, the source of ${file}, changed`);
   return copied.bytes;
 }

@@ -4,19 +4,20 @@ import { dirname } from "node:path";
 import { assertDead, carryOutWork, goOn, settleInterrupted } from "./apply.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
-import type { Content } from "./file.ts";
-import { claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
+import { readIfThere, type Content } from "./file.ts";
+import { begunUndoOf, claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
 import { thisOwner } from "./owner.ts";
 import type { Action } from "./plan.ts";
 import type { Report } from "./report.ts";
-import { readTarget, sameContent } from "./step.ts";
+import { sameContent } from "./step.ts";
 import { summarise } from "./summary.ts";
 
 /**
  * Puts back what a run changed or removed: bytes, mode, owner and modification times.
  *
  * An undo is a run of its own, journaled and locked like any other, so it can itself be undone. A file that changed
- * since is refused and left alone. Undoing twice returns the first report. Works on interrupted runs, too.
+ * since is refused and left alone. Undoing twice returns the first report, unless that undo was undone meanwhile.
+ * Works on interrupted runs, too; an undo that was itself interrupted is taken up where it stopped.
  *
  * Throws `not_found`, `locked` (the run is still going), `stale_plan` (its backups are no longer kept) and `blocked`.
  */
@@ -27,6 +28,8 @@ export async function undoRun(id: string, context: Context): Promise<Report> {
     const earlier = loadRun(state, run.undoneBy);
     if (earlier.report?.status === "complete") return earlier.report;
   }
+  const begun = begunUndoOf(state, id);
+  if (begun !== undefined) return goOn(begun, context);
   if (run.forgotten) {
     throw new CacheOpsError("expired_plan", `the backups of run ${id} are no longer kept`, {
       hint: "Retention is set in the configuration.",
@@ -135,7 +138,7 @@ async function mtimeOf(directory: string): Promise<string | null> {
 /** What is at a path now. A place that cannot be reached is left for apply to refuse. */
 async function readNow(file: string): Promise<Content | null> {
   try {
-    return (await readTarget(file))?.content ?? null;
+    return (await readIfThere(file))?.content ?? null;
   } catch (error) {
     if (errnoOf(error) === undefined && !(error instanceof CacheOpsError)) throw error;
     return null;

@@ -8,7 +8,7 @@ import type { Trouble } from "./finding.ts";
 import { throwIfAborted, withTimeLimit } from "./time-limit.ts";
 
 /** What a name in a directory stands for. Symbolic links are not followed. */
-export type NameType = "file" | "directory" | "symlink" | "other";
+type NameType = "file" | "directory" | "symlink" | "other";
 
 /** One directory as it was read. */
 export interface Listing {

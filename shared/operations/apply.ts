@@ -1,9 +1,13 @@
 import { Type } from "typebox";
 
 import { applyPlan } from "../apply.ts";
+import { assertSize } from "../bounds.ts";
+import { assertConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
+import { loadPlan } from "../plans.ts";
 import { reportOutcome, reportSummary, ReportSummary, reportView } from "../report-view.ts";
-import { Detail } from "./input.ts";
+import { applySentence, assertAcknowledged } from "../sentence.ts";
+import { Acknowledge, Detail } from "./input.ts";
 
 /** Carries out one plan. */
 export const apply = defineOperation({
@@ -16,14 +20,23 @@ export const apply = defineOperation({
     {
       plan: Type.String({ minLength: 1, description: "Id of the plan." }),
       digest: Type.Optional(Type.String({ description: "Digest of the plan; when given, it must agree." })),
+      acknowledge: Acknowledge,
       detail: Detail,
     },
     { additionalProperties: false },
   ),
   positional: "plan",
   output: ReportSummary,
-  async run({ plan, digest, detail }, context) {
-    return reportSummary(await applyPlan(plan, digest, context), detail);
+  rows: "outcomes",
+  async run({ plan: id, digest, acknowledge, detail }, context) {
+    const { plan, run } = loadPlan(context.state(), id);
+    await assertConfined(
+      plan.passports.map(({ root }) => root),
+      context,
+    );
+    if (run === null) assertSize(plan, context);
+    assertAcknowledged(acknowledge, applySentence(plan, context.configuration));
+    return reportSummary(await applyPlan(id, digest, context), detail);
   },
   outcome: reportOutcome,
   view: reportView,

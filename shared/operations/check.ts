@@ -35,6 +35,7 @@ export const check = defineOperation({
     },
     { additionalProperties: false },
   ),
+  rows: "findings",
   async run({ paths, problem, include, exclude }, context) {
     const scan = await look(paths ?? [], context);
     const isWanted = patternFilter(include ?? [], exclude ?? []);

@@ -39,13 +39,16 @@ export const cleanup = defineOperation({
       only: Only,
       detail: Detail,
     },
-    { additionalProperties: false },
+    { additionalProperties: false, dependentRequired: { only: ["from"] } },
   ),
   positional: "paths",
   output: PlanSummary,
+  rows: "changes",
   async run(input, context) {
-    if (input.from !== undefined) return summaryOf(await narrowPlan(input.from, input.only, context), input.detail);
-    const problems = input.problem ?? STALE;
+    if (input.from !== undefined)
+      return summaryOf(await narrowPlan(input.from, input.only, context), input.detail, context);
+    // Entries in order expire only when that is asked for by name.
+    const problems = input.problem ?? STALE.filter((problem) => problem !== "expired");
     const unattendedAge = input.unattended === true ? context.configuration.guards.minAge : "0s";
     const plan = await makePlan(
       {
@@ -64,7 +67,7 @@ export const cleanup = defineOperation({
       },
       context,
     );
-    return summaryOf(plan, input.detail);
+    return summaryOf(plan, input.detail, context);
   },
   outcome: planOutcome,
   view: planView,

@@ -40,6 +40,7 @@ export const doctor = defineOperation({
   input: Type.Object({ paths: Paths }, { additionalProperties: false }),
   positional: "paths",
   output: Type.Object({ checks: Type.Array(Check) }, { additionalProperties: false }),
+  rows: "checks",
   async run({ paths }, context) {
     const checks = [
       await examineState(context),

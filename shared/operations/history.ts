@@ -1,9 +1,13 @@
 import { Type } from "typebox";
 
+import type { Context } from "../context.ts";
+import { CacheOpsError } from "../errors.ts";
 import { latestRuns, loadRun, type Run } from "../journal.ts";
+import { assertConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { lifeOf } from "../owner.ts";
 import { reportSummary, ReportSummary, reportView } from "../report-view.ts";
+import { undoSentence } from "../sentence.ts";
 import { isUndoable } from "../undo.ts";
 import { formatBytes } from "../units.ts";
 import { count } from "../view.ts";
@@ -22,6 +26,9 @@ const RunLine = Type.Object(
     caches: Type.Integer(),
     reclaimedBytes: Type.Integer(),
     canUndo: Type.Boolean(),
+    acknowledge: Type.Union([Type.String(), Type.Null()], {
+      description: "To repeat to undo, where that is possible.",
+    }),
   },
   { additionalProperties: false },
 );
@@ -44,10 +51,15 @@ export const history = defineOperation({
     { runs: Type.Array(RunLine), report: Type.Union([ReportSummary, Type.Null()]) },
     { additionalProperties: false },
   ),
+  rows: "runs",
   async run({ run, limit }, context) {
     const state = context.state();
-    if (run === undefined) return { runs: latestRuns(state, limit ?? 20).map(lineOf), report: null };
+    if (run === undefined) {
+      const runs = await onlyConfined(latestRuns(state, limit ?? 20), context);
+      return { runs: runs.map(lineOf), report: null };
+    }
     const found = loadRun(state, run);
+    await assertConfined(rootsOf(found), context);
     return { runs: [lineOf(found)], report: found.report && reportSummary(found.report, "full") };
   },
   outcome: () => "ok",
@@ -73,6 +85,24 @@ export const history = defineOperation({
   },
 });
 
+function rootsOf({ work }: Run): string[] {
+  return work.passports.map(({ root }) => root);
+}
+
+/** The runs a confined caller may see: those about its libraries. */
+async function onlyConfined(runs: readonly Run[], context: Context): Promise<Run[]> {
+  const seen: Run[] = [];
+  for (const run of runs) {
+    try {
+      await assertConfined(rootsOf(run), context);
+      seen.push(run);
+    } catch (error) {
+      if (!(error instanceof CacheOpsError) || error.code !== "forbidden") throw error;
+    }
+  }
+  return seen;
+}
+
 function lineOf(run: Run) {
   const { report } = run;
   return {
@@ -86,5 +116,6 @@ function lineOf(run: Run) {
     caches: report?.caches ?? 0,
     reclaimedBytes: report?.reclaimedBytes ?? 0,
     canUndo: isUndoable(run),
+    acknowledge: isUndoable(run) ? undoSentence(run) : null,
   };
 }

@@ -6,8 +6,8 @@ import { DURATION_PATTERN } from "../units.ts";
 /** Schemas of input properties that several operations share, so that a word means the same in each. */
 
 export const Paths = Type.Optional(
-  Type.Array(Type.String({ minLength: 1 }), {
-    description: "Media directories (absolute), or names of configured libraries. Default: every configured library.",
+  Type.Array(Type.String({ minLength: 1, maxLength: 4096, pattern: "^[^\\u0000]*$" }), {
+    description: "Names of libraries, or media directories (absolute). Default: every library.",
   }),
 );
 
@@ -24,6 +24,10 @@ export const Exclude = Type.Optional(
 );
 
 export const Allow = Type.Optional(Type.Array(GuardName, { description: "Guards to pass over, for this run only." }));
+
+export const Acknowledge = Type.Optional(
+  Type.String({ description: "The sentence in which plan or history say what this does; when given, it must agree." }),
+);
 
 export const Detail = Type.Optional(
   Type.Enum(["concise", "full"], { default: "concise", description: "full: list every single change." }),

@@ -33,6 +33,7 @@ export const list = defineOperation({
     { caches: Type.Array(CacheLine), total: Type.Integer(), errors: Type.Array(Trouble) },
     { additionalProperties: false },
   ),
+  rows: "caches",
   async run({ paths }, context) {
     const scan = await look(paths ?? [], context);
     const byCache = Map.groupBy(scan.found, ({ finding }) => finding.cache);

@@ -7,7 +7,7 @@ import { draftRecord } from "../caches/directory/record.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError } from "../errors.ts";
 import { isInside } from "../anchor.ts";
-import { resolveRoots } from "../library.ts";
+import { assertConfined, resolveRoots } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { inspectRoot, type Passport } from "../passport.ts";
 import { storePlan } from "../planner.ts";
@@ -42,6 +42,7 @@ export const record = defineOperation({
     }
     const source = absolute(media);
     const target = failed === undefined ? absolute(converted ?? media) : undefined;
+    await assertConfined([source, ...(target === undefined ? [] : [target])], context);
     const passports = await passportsFor(
       [dirname(source), ...(target === undefined ? [] : [dirname(target)])],
       context,

@@ -27,12 +27,14 @@ export const repair = defineOperation({
       only: Only,
       detail: Detail,
     },
-    { additionalProperties: false },
+    { additionalProperties: false, dependentRequired: { only: ["from"] } },
   ),
   positional: "paths",
   output: PlanSummary,
+  rows: "changes",
   async run(input, context) {
-    if (input.from !== undefined) return summaryOf(await narrowPlan(input.from, input.only, context), input.detail);
+    if (input.from !== undefined)
+      return summaryOf(await narrowPlan(input.from, input.only, context), input.detail, context);
     const plan = await makePlan(
       {
         operation: "repair",
@@ -50,7 +52,7 @@ export const repair = defineOperation({
       },
       context,
     );
-    return summaryOf(plan, input.detail);
+    return summaryOf(plan, input.detail, context);
   },
   outcome: planOutcome,
   view: planView,

@@ -1,11 +1,13 @@
 import { Type } from "typebox";
 
 import { CacheOpsError } from "../errors.ts";
-import { latestRuns } from "../journal.ts";
+import { latestRuns, loadRun } from "../journal.ts";
+import { assertConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { reportOutcome, reportSummary, ReportSummary, reportView } from "../report-view.ts";
+import { assertAcknowledged, undoSentence } from "../sentence.ts";
 import { isUndoable, undoRun } from "../undo.ts";
-import { Detail } from "./input.ts";
+import { Acknowledge, Detail } from "./input.ts";
 
 /** Takes a run back. */
 export const undo = defineOperation({
@@ -17,6 +19,7 @@ export const undo = defineOperation({
   input: Type.Object(
     {
       run: Type.String({ minLength: 1, description: "Id of the run, or last: the newest that can be undone." }),
+      acknowledge: Acknowledge,
       detail: Detail,
     },
     { additionalProperties: false },
@@ -29,11 +32,18 @@ export const undo = defineOperation({
     },
     { additionalProperties: false },
   ),
-  async run({ run, detail }, context) {
+  rows: "outcomes",
+  async run({ run, acknowledge, detail }, context) {
     const id = run === "last" ? latestRuns(context.state(), 1000).find(isUndoable)?.id : run;
     if (id === undefined) {
       throw new CacheOpsError("not_found", "there is no run that could be undone", { hint: "history lists all runs." });
     }
+    const found = loadRun(context.state(), id);
+    await assertConfined(
+      found.work.passports.map(({ root }) => root),
+      context,
+    );
+    assertAcknowledged(acknowledge, undoSentence(found));
     const report = reportSummary(await undoRun(id, context), detail);
     return { ...report, restored: report.files };
   },

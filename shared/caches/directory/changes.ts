@@ -1,8 +1,9 @@
+import { lstat, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import type { ChangeDraft } from "../../draft.ts";
 import { errnoOf } from "../../errors.ts";
-import { readSeenFile } from "../../file.ts";
+import { readIfThere, readSeenFile } from "../../file.ts";
 import type { Found, Scan, SeenCache } from "../../scan.ts";
 import { readDocument } from "./document.ts";
 import { membersByKey } from "./entry.ts";
@@ -29,10 +30,12 @@ export async function repairChange({ finding, evidence }: Found): Promise<Change
   const recovering = rule === "only_temp_file";
   const path = recovering ? join(dirname(finding.cache), MEDIABOX_TEMP_NAME) : finding.cache;
   try {
-    const { bytes } = await readSeenFile(path);
+    const { bytes } = await readSeenFile(await realpath(path));
     const usable = "spans" in readDocument(bytes) || salvage(bytes) !== undefined;
     if (recovering) return usable ? { ...change, path, does: "recover" } : { ...change, path, does: "discard" };
-    return usable ? { ...change, does: "salvage" } : { ...change, path, does: "discard" };
+    if (usable) return { ...change, does: "salvage" };
+    // Removing what a link leads to would leave a link that leads nowhere.
+    return (await lstat(path)).isSymbolicLink() ? { rule: "cache_is_a_link" } : { ...change, path, does: "discard" };
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
@@ -51,7 +54,8 @@ export async function findLegacy({ caches }: Scan): Promise<Found[]> {
 }
 
 async function legacyIn({ cache, file, root }: SeenCache): Promise<Found[]> {
-  const { bytes } = await readSeenFile(file);
+  const bytes = (await readIfThere(file))?.bytes;
+  if (bytes === undefined) return [];
   const reading = readDocument(bytes);
   if ("damage" in reading) return [];
   return [...membersByKey(reading.spans).values()].flatMap(({ last }) => {

@@ -2,7 +2,7 @@ import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import type { Draft } from "../../draft.ts";
-import { errnoOf } from "../../errors.ts";
+import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { contentOf, readSeenFile, type SeenFile } from "../../file.ts";
 import type { Action, Change, PlannedCache, Skipped, Source } from "../../plan.ts";
 import { applySplices, type Splice } from "../../splice.ts";
@@ -10,7 +10,7 @@ import { readDocument, type ObjectSpans } from "./document.ts";
 import { spliceObject } from "./edit.ts";
 import { membersByKey } from "./entry.ts";
 import { editEntries } from "./entry-edit.ts";
-import { CACHE_NAME } from "./names.ts";
+import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
 import { salvage } from "./salvage.ts";
 
 /**
@@ -71,7 +71,7 @@ function makeDesk(seen: readonly PlannedCache[]) {
     return undefined;
   };
 
-  /** Opens a cache once; refuses one that is no longer what was judged. */
+  /** Opens a cache once; refuses one that is no longer what was judged, and one that cannot be read. */
   const open = (cache: string): Promise<Sheet | undefined> => {
     const sheet = sheets.get(cache) ?? read(cache);
     sheets.set(cache, sheet);
@@ -80,7 +80,8 @@ function makeDesk(seen: readonly PlannedCache[]) {
   const read = async (cache: string): Promise<Sheet | undefined> => {
     const expected = known.get(cache);
     const file = expected?.file ?? join(await realpath(dirname(cache)), basename(cache));
-    const now = await readIfThere(file);
+    const now = await readForDraft(file);
+    if (now === "unreadable") return undefined;
     used.set(cache, { cache, file, seen: now?.content ?? null });
     const asSeen = expected === undefined || expected.seen?.sha256 === now?.content.sha256;
     return asSeen ? { file, bytes: now?.bytes, attributes: now?.attributes, lastSeq: undefined } : undefined;
@@ -123,7 +124,10 @@ function makeDesk(seen: readonly PlannedCache[]) {
     }
     const texts = [...byKey.values()].filter((text) => text !== undefined);
     const spans = sheet?.bytes && spansOf(sheet.bytes);
-    if (sheet === undefined || texts.length < byKey.size || (sheet.bytes !== undefined && spans === undefined)) {
+    // Where only mediabox's temp file is, that is the cache: a new one beside it would make it look abandoned.
+    const taken = sheet?.bytes === undefined ? await readForDraft(join(dirname(cache), MEDIABOX_TEMP_NAME)) : undefined;
+    const isReadable = sheet?.bytes === undefined ? taken === undefined : spans !== undefined;
+    if (sheet === undefined || texts.length < byKey.size || !isReadable) {
       for (const change of coming) skip(change, "new_home_cannot_take_it", cache);
       return undefined;
     }
@@ -222,12 +226,13 @@ function makeDesk(seen: readonly PlannedCache[]) {
   return { insert, edit, whole, draft };
 }
 
-async function readIfThere(file: string): Promise<SeenFile | undefined> {
+async function readForDraft(file: string): Promise<SeenFile | "unreadable" | undefined> {
   try {
     return await readSeenFile(file);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
+    if (errnoOf(error) === undefined && !(error instanceof CacheOpsError)) throw error;
+    return "unreadable";
   }
 }
 

@@ -43,15 +43,20 @@ interface FieldEdit {
 function spliceFields(bytes: Buffer, { member, name, drop }: FieldEdit): Splice[] {
   const fields = readObject(bytes, member.value.start);
   const entry = readEntry(bytes, member);
-  const positions = new Map(fields.members.map((field, index) => [field.key, index]));
+  const last = fields.members.findLastIndex(({ key }) => key === "file_name");
+  const at = last < 0 ? undefined : last;
   // A legacy entry may name its media only in file_path: the name stays when that goes.
-  const newName = name ?? (positions.has("file_name") || typeof entry === "string" ? undefined : entry.names[0]);
-  const at = positions.get("file_name");
+  const isNamed = fields.members[last]?.value.type === "string";
+  const newName = name ?? (isNamed || typeof entry === "string" ? undefined : entry.names[0]);
   const json = newName === undefined ? undefined : pythonString(newName);
   const edit: ObjectEdit = {
-    remove: new Set(drop ? LEGACY_FIELDS.flatMap((field) => positions.get(field) ?? []) : []),
+    remove: new Set(drop ? fields.members.flatMap(({ key }, index) => (isLegacy(key) ? [index] : [])) : []),
     replace: new Map(at !== undefined && json !== undefined ? [[at, json]] : []),
     append: at === undefined && json !== undefined ? [fieldText("file_name", json)] : [],
   };
   return spliceObject(bytes, fields, edit, "    ");
+}
+
+function isLegacy(field: string): boolean {
+  return LEGACY_FIELDS.some((legacy) => legacy === field);
 }

@@ -3,7 +3,7 @@ import { readObject, scalar, type Member, type ObjectSpans, type Value } from ".
 /** One cached media file as mediabox wrote it, in either format. */
 export interface Entry {
   readonly key: string;
-  /** The names the entry gives its media: `file_name`, then the last component of a legacy `file_path`. */
+  /** The names the entry gives its media, if any: `file_name`, then the last component of a legacy `file_path`. */
   readonly names: readonly string[];
   readonly size: number | undefined;
   /** Recorded modification time in seconds. */
@@ -16,7 +16,7 @@ export interface Entry {
 }
 
 /** Why a member of a cache file is not an entry. */
-export type NotAnEntry = "key_not_a_fingerprint" | "entry_not_an_object" | "file_name_missing";
+export type NotAnEntry = "key_not_a_fingerprint" | "entry_not_an_object";
 
 /** Reads a member of the cache file, or says why it is none that mediabox could have written. */
 export function readEntry(bytes: Buffer, member: Member): Entry | NotAnEntry {
@@ -29,7 +29,6 @@ export function readEntry(bytes: Buffer, member: Member): Entry | NotAnEntry {
     return value === undefined ? undefined : scalar(bytes, value);
   };
   const names = [read("file_name"), baseName(read("file_path"))].filter((name) => typeof name === "string");
-  if (names.length === 0) return "file_name_missing";
   return {
     key: member.key,
     names: [...new Set(names)],

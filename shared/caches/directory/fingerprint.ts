@@ -52,20 +52,19 @@ const MICROSECOND_NS = 1_000n;
  * A double holds the seconds of our century to about 240 ns, so cuts to 100 ns and 1 µs are one case.
  */
 export function sameMomentAt(recorded: number, mtimeNs: bigint): bigint | undefined {
-  if (!Number.isFinite(recorded)) return undefined;
+  if (!Number.isFinite(recorded * 1e6)) return undefined;
   const recordedNs = BigInt(Math.round(recorded * 1e6)) * MICROSECOND_NS;
   const difference = recordedNs > mtimeNs ? recordedNs - mtimeNs : mtimeNs - recordedNs;
-  if (difference < MICROSECOND_NS) return MICROSECOND_NS;
-  return MOUNT_STEPS_NS.find(
-    (step) =>
-      floorTo(recordedNs, step) === floorTo(mtimeNs, step) && (isCutTo(recordedNs, step) || isCutTo(mtimeNs, step)),
-  );
+  if (difference <= MICROSECOND_NS) return MICROSECOND_NS;
+  return MOUNT_STEPS_NS.find((step) => {
+    const cut = floorTo(mtimeNs, step);
+    if (recordedNs === cut) return true;
+    // As a double, a moment just before a step may be recorded as one just behind it.
+    const moments = [recordedNs, recordedNs - MICROSECOND_NS];
+    return mtimeNs - cut < MICROSECOND_NS && moments.some((moment) => floorTo(moment, step) === cut);
+  });
 }
 
 function floorTo(value: bigint, step: bigint): bigint {
   return value - (((value % step) + step) % step);
-}
-
-function isCutTo(value: bigint, step: bigint): boolean {
-  return value - floorTo(value, step) < MICROSECOND_NS;
 }

@@ -2,6 +2,7 @@ import { readlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 import { isInside } from "../../anchor.ts";
+import { errnoOf } from "../../errors.ts";
 import type { Evidence } from "../../evidence.ts";
 import type { Problem, Reason } from "../../finding.ts";
 import { presenceOf, type Presence } from "../../presence.ts";
@@ -12,7 +13,7 @@ import { fingerprint, sameMomentAt } from "./fingerprint.ts";
 import { isComponent } from "./names.ts";
 
 /** What was found out about one entry that is not in order. */
-export interface Judgement {
+interface Judgement {
   readonly entry: string;
   readonly name: string | null;
   readonly problem: Problem;
@@ -42,6 +43,9 @@ export interface Surroundings {
 
 /** The rule for media whose time another mount cut: probably unchanged, so its entry is never removed. */
 export const TIME_CUT = "time_cut_by_another_mount";
+
+/** The rule for media that was listed and gone a moment later: somebody is at work here, the next look decides. */
+const WENT_AWAY = "went_away_meanwhile";
 
 type Verdict = Pick<Judgement, "problem" | "reason"> & { readonly evidence?: readonly Evidence[] };
 interface Media {
@@ -116,7 +120,8 @@ async function judgeEntry(
     if (file === undefined) absent.push(await judgeMissing(name, around));
     else if (file.presence.state === "present") return judgePresent(entry, file, around, byKey);
     else if (file.presence.state === "unknown") return unreachable("media_unreadable", file.presence.errno);
-    else absent.push(await judgeDangling(name, around));
+    else if (around.listing.names.get(name) === "symlink") absent.push(await judgeDangling(name, around));
+    else absent.push(unreachable(WENT_AWAY, name));
   }
   // With two names, one doubtful answer is enough to keep the entry.
   return (
@@ -166,9 +171,21 @@ async function judgeMissing(name: string, { listing, timeLimitSeconds }: Surroun
 /** The name is a link that leads nowhere: proof only when it leads to a place inside the library. */
 async function judgeDangling(name: string, { listing, realRoots }: Surroundings): Promise<Verdict> {
   const path = join(listing.path, name);
-  const target = resolve(dirname(path), await readlink(path));
+  const link = await readLink(path);
+  if (link === undefined) return unreachable(WENT_AWAY, name);
+  const target = resolve(dirname(path), link);
   const inside = [...realRoots, listing.root].some((root) => isInside(root, target));
   return inside ? orphaned(path) : unreachable("link_leads_outside_the_library", target);
+}
+
+/** What a link says; `undefined` when it is gone or no link any more. */
+async function readLink(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EINVAL") return undefined;
+    throw error;
+  }
 }
 
 function orphaned(path: string): Verdict {

@@ -20,7 +20,7 @@ export interface Surplus {
 }
 
 /** An abandoned temp file or lock. */
-export interface Leftover {
+interface Leftover {
   readonly name: string;
   readonly rule: "our_temp" | "our_lock" | "mediabox_temp" | "mediabox_lock";
   readonly ageSeconds: number;

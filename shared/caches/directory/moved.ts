@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 
-import { errnoOf } from "../../errors.ts";
+import { CacheOpsError, errnoOf } from "../../errors.ts";
+import { readSeenFile } from "../../file.ts";
 import { presenceOf } from "../../presence.ts";
 import type { Found } from "../../scan.ts";
 import { walk, type WalkOptions } from "../../walk.ts";
@@ -40,7 +41,10 @@ export async function withNewHomes(
       const key = fingerprint(name, size, mtimeNs);
       if (!keys.has(key)) continue;
       const home = { directory: path, name, size: String(size), mtimeNs: String(mtimeNs) };
-      homes.set(key, [...(homes.get(key) ?? []), home].toSorted((a, b) => (a.directory < b.directory ? -1 : 1)));
+      homes.set(
+        key,
+        [...(homes.get(key) ?? []), home].toSorted((a, b) => (a.directory < b.directory ? -1 : 1)),
+      );
     }
   });
   return Promise.all(
@@ -76,13 +80,14 @@ function seenAt(item: Found, { directory, name, size, mtimeNs }: Home, rule: str
   return { ...item, evidence, finding: { ...item.finding, reason: { rule, observed: path } } };
 }
 
-/** Whether the cache file there already has an entry under this key. A missing or damaged file has none. */
+/** Whether the cache file there, or what it links to, already has an entry under this key. An unreadable one has none. */
 async function holds(cache: string, key: string): Promise<boolean> {
   try {
-    const reading = readDocument(await readFile(cache));
+    const { bytes } = await readSeenFile(await realpath(cache));
+    const reading = readDocument(bytes);
     return "spans" in reading && reading.spans.members.some((member) => member.key === key);
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
+    if (!(error instanceof CacheOpsError) && errnoOf(error) === undefined) throw error;
     return false;
   }
 }

@@ -4,16 +4,15 @@ import { basename, dirname, join } from "node:path";
 import type { Draft } from "../../draft.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import type { Evidence } from "../../evidence.ts";
-import { contentOf } from "../../file.ts";
+import { contentOf, readIfThere } from "../../file.ts";
 import type { Action, Change } from "../../plan.ts";
 import { applySplices } from "../../splice.ts";
-import { readTarget } from "../../step.ts";
 import { readDocument, readObject, scalar, type Member, type ObjectSpans } from "./document.ts";
 import { spliceObject } from "./edit.ts";
 import { readEntry } from "./entry.ts";
 import { fingerprint, pythonFloat } from "./fingerprint.ts";
 import { freshFields, naiveLocalTime } from "./fresh-entry.ts";
-import { CACHE_NAME } from "./names.ts";
+import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
 import { entryText, fieldText, pythonString } from "./python-json.ts";
 
 /** A conversion that ended. All paths are absolute. */
@@ -43,15 +42,19 @@ export async function draftRecord(conversion: Conversion, now: number): Promise<
   const name = basename(converted);
   const key = fingerprint(name, stats.size, stats.mtimeNs);
   const old = await openCache(media);
+  const target = dirname(media) === dirname(converted) ? old : await openCache(converted);
   const gone = media === converted || !(await isThere(media));
-  const oldMembers = gone ? membersOf(old, basename(media)).filter(({ key: oldKey }) => oldKey !== key) : [];
-  const history = historyOf(old, membersOf(old, basename(media)));
+  const before = membersOf(old, basename(media)).filter(({ key: oldKey }) => oldKey !== key);
+  // An entry that is there already may have counted this conversion.
+  const there = target.spans?.members.filter(({ key: newKey }) => newKey === key) ?? [];
+  const conversions = Math.max(conversionsOf(old, before) + 1, conversionsOf(target, there));
+  const oldMembers = gone ? before : [];
   const evidence: Evidence[] = [
     { path: converted, expect: "same", size: String(stats.size), mtimeNs: String(stats.mtimeNs) },
     ...(gone && media !== converted ? [{ path: media, expect: "gone" } as const] : []),
   ];
   const conversionFields: (readonly [string, string])[] = [
-    ["conversion_count", String(history.conversions + 1)],
+    ["conversion_count", String(conversions)],
     [
       "last_conversion_duration",
       conversion.durationSeconds === undefined ? "null" : pythonFloat(conversion.durationSeconds),
@@ -60,12 +63,10 @@ export async function draftRecord(conversion: Conversion, now: number): Promise<
     ["processing_error", "null"],
   ];
   const arrival = { key, name, fields: [...freshFields(key, name, stats, now), ...conversionFields], conversionFields };
-  if (dirname(media) === dirname(converted)) {
-    return makeDraft([editCache(old, oldMembers, arrival, evidence)]);
-  }
-  const target = editCache(await openCache(converted), [], arrival, evidence);
-  if (oldMembers.length === 0) return makeDraft([target]);
-  return makeDraft([target, editCache(old, oldMembers, undefined, evidence)]);
+  if (target === old) return makeDraft([editCache(old, oldMembers, arrival, evidence)]);
+  const edit = editCache(target, [], arrival, evidence);
+  if (oldMembers.length === 0) return makeDraft([edit]);
+  return makeDraft([edit, editCache(old, oldMembers, undefined, evidence)]);
 }
 
 interface OpenCache {
@@ -94,9 +95,16 @@ interface Edit {
 async function openCache(media: string): Promise<OpenCache> {
   const cache = join(dirname(media), CACHE_NAME);
   const directory = await realDirectory(dirname(media));
-  const found = await readTarget(join(directory, CACHE_NAME));
-  const file = join(directory, CACHE_NAME);
-  if (found === undefined) return { cache, file, bytes: undefined, spans: undefined };
+  const file = await followed(join(directory, CACHE_NAME));
+  const found = await readIfThere(file);
+  if (found === undefined) {
+    if ((await readIfThere(join(directory, MEDIABOX_TEMP_NAME))) === undefined)
+      return { cache, file, bytes: undefined, spans: undefined };
+    // A new cache beside it would make the temp file, which holds the entries, look abandoned.
+    throw new CacheOpsError("corrupt", `${cache} is gone; only mediabox's temp file is left of it`, {
+      hint: `Run \`cache-ops repair\` on ${dirname(media)} first.`,
+    });
+  }
   const reading = readDocument(found.bytes);
   if ("damage" in reading) {
     throw new CacheOpsError("corrupt", `${cache} is damaged (${reading.damage.rule})`, {
@@ -111,7 +119,7 @@ async function noteFailure(media: string, error: string, now: number): Promise<E
   const name = basename(media);
   const current = await currentKey(media);
   const members = membersOf(opened, name);
-  const member = members.find(({ key }) => key === current) ?? members.at(-1);
+  const member = members.findLast(({ key }) => key === current) ?? members.at(-1);
   if (member === undefined || opened.bytes === undefined || opened.spans === undefined) {
     throw new CacheOpsError("not_found", `${opened.cache} has no entry of ${name}`, {
       hint: "Scan the directory first; there is nothing to note the failure in.",
@@ -149,8 +157,9 @@ function editCache(
     return { opened, after: Buffer.from(content), source: { text: content }, change };
   }
   const { bytes, spans } = opened;
-  const present = spans.members.findLast(({ key }) => key === arrival?.key);
-  const oldKeys = new Set(old.map(({ key }) => key));
+  const last = spans.members.findLast(({ key }) => key === arrival?.key);
+  const present = last?.value.type === "object" ? last : undefined;
+  const oldKeys = new Set([...old.map(({ key }) => key), ...(arrival && !present ? [arrival.key] : [])]);
   const remove = new Set(spans.members.flatMap(({ key }, index) => (oldKeys.has(key) ? [index] : [])));
   const append = text === undefined || present !== undefined ? [] : [text];
   const splices = [
@@ -179,13 +188,14 @@ function membersOf({ bytes, spans }: OpenCache, name: string): Member[] {
   });
 }
 
-function historyOf({ bytes }: OpenCache, members: readonly Member[]): { readonly conversions: number } {
+function conversionsOf({ bytes }: OpenCache, members: readonly Member[]): number {
   const counts = members.map((member) => {
-    const field = bytes && readObject(bytes, member.value.start).members.find(({ key }) => key === "conversion_count");
+    const fields = bytes && member.value.type === "object" ? readObject(bytes, member.value.start).members : [];
+    const field = fields.findLast(({ key }) => key === "conversion_count");
     const value = bytes && field ? scalar(bytes, field.value) : 0;
     return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? value : 0;
   });
-  return { conversions: Math.max(0, ...counts) };
+  return Math.max(0, ...counts);
 }
 
 async function currentKey(media: string): Promise<string | undefined> {
@@ -210,6 +220,16 @@ async function statMedia(path: string) {
     throw new CacheOpsError("not_found", `${path} does not exist`, {
       hint: "Record a conversion after its result is in place, or record that it failed.",
     });
+  }
+}
+
+/** Where a cache that is a link leads; apply refuses what lies outside the library. */
+async function followed(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return path;
   }
 }
 

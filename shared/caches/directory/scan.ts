@@ -39,24 +39,49 @@ export async function scanDirectories(
     directories += 1;
     context.progress({ message: `checking ${listing.path}`, done: directories });
     const surplus = await surplusOf(listing, context.now());
-    found.push(...leftoversOf(listing, surplus));
+    let isWhole = true;
     if (listing.names.has(CACHE_NAME)) {
       const result = await scanCache(listing, surplus, { realRoots, timeLimitSeconds, expiredBefore });
       found.push(...result.found);
+      isWhole = result.found.every(({ finding }) => finding.entry !== null);
       if (result.seen) caches.push(result.seen);
       if (result.trouble) troubles.push(result.trouble);
     } else if (listing.names.get(MEDIABOX_TEMP_NAME) === "file") {
       // Its process died between removing the cache and renaming this: the temp file is the cache.
       found.push(fileFinding(listing, "corrupt", { rule: "only_temp_file", observed: MEDIABOX_TEMP_NAME }));
     }
+    // Beside a cache that cannot be read, mediabox's temp file may be the better copy.
+    found.push(
+      ...leftoversOf(listing, surplus).filter(({ finding }) => isWhole || finding.reason.rule !== "mediabox_temp"),
+    );
   });
-  const settled = await withNewHomes(found, roots, options);
+  const settled = await withNewHomes(withoutShared(found, caches), roots, options);
   const byPath = (a: string, b: string) => (a < b ? -1 : Number(a > b));
   return {
     caches: caches.toSorted((a, b) => byPath(a.cache, b.cache)),
     found: settled.toSorted((a, b) => byPath(a.finding.cache, b.finding.cache)),
     troubles: troubles.toSorted((a, b) => byPath(a.path, b.path)),
   };
+}
+
+/**
+ * One cache file that several directories reach through links belongs to none of them: what one directory calls
+ * orphaned another may hold. Its entries are not judged; each of its caches is reported.
+ */
+function withoutShared(found: readonly Found[], caches: readonly SeenCache[]): readonly Found[] {
+  const byFile = Map.groupBy(caches, ({ file }) => file);
+  const shared = new Map(
+    [...byFile.values()].flatMap((same) => (same.length > 1 ? same.map((cache) => [cache.cache, cache] as const) : [])),
+  );
+  if (shared.size === 0) return found;
+  const reason = { rule: "cache_shared_by_links", observed: null };
+  const reports = [...shared.values()].map(({ cache, root }): Found => ({
+    finding: { kind: "directory", cache, entry: null, name: null, problem: "unreachable", reason },
+    root,
+    evidence: [],
+    lastSeen: undefined,
+  }));
+  return [...found.filter(({ finding }) => finding.entry === null || !shared.has(finding.cache)), ...reports];
 }
 
 interface CacheResult {

@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 
-import { readSeenFile } from "../../file.ts";
+import { readIfThere } from "../../file.ts";
 import type { SeenCache } from "../../scan.ts";
 import { readDocument, scalar } from "./document.ts";
 import { membersByKey, readEntry, type Entry } from "./entry.ts";
@@ -37,7 +37,8 @@ export async function gatherStatistics(
   const tally = makeTally();
   for (const { file, entries } of caches) {
     if (entries === 0) continue;
-    const { bytes } = await readSeenFile(file);
+    const bytes = (await readIfThere(file))?.bytes;
+    if (bytes === undefined) continue;
     const reading = readDocument(bytes);
     if ("damage" in reading) continue;
     for (const { last } of membersByKey(reading.spans).values()) {

@@ -1,0 +1,75 @@
+import { basename } from "node:path";
+
+import type { Configuration } from "./config.ts";
+import { CacheOpsError } from "./errors.ts";
+import type { Run } from "./journal.ts";
+import type { Deed, Plan } from "./plan.ts";
+import { printable } from "./printable.ts";
+import { parseDuration } from "./units.ts";
+import { count } from "./view.ts";
+
+const PHRASES: Readonly<Record<Deed, readonly [verb: string, one: string, many: string]>> = {
+  remove: ["remove", "entry", "entries"],
+  rehome: ["move", "entry after its media", "entries after their media"],
+  rename: ["correct the name of", "entry", "entries"],
+  migrate: ["drop legacy fields of", "entry", "entries"],
+  salvage: ["save what can be read of", "damaged cache", "damaged caches"],
+  recover: ["recover", "cache from its temp file", "caches from their temp files"],
+  discard: ["discard", "file", "files"],
+  unlock: ["release", "abandoned lock", "abandoned locks"],
+  record: ["record", "conversion", "conversions"],
+};
+
+/**
+ * The sentence that says what applying a plan does, to be repeated by whoever approves it: "remove 214 entries in 31
+ * caches under movies; undo until 2026-12-05". Holds no name of a media file, and of directories only the last part.
+ */
+export function applySentence(
+  plan: Pick<Plan, "changes" | "totals" | "passports" | "createdAt">,
+  configuration: Configuration,
+): string {
+  const byDeed = Map.groupBy(plan.changes, ({ does }) => does);
+  const deeds = [...byDeed].map(([does, changes]) => {
+    const [verb, one, many] = PHRASES[does];
+    return `${verb} ${count(changes.length, one, many)}`;
+  });
+  const until = Date.parse(plan.createdAt) + parseDuration(configuration.retention.age) * 1000;
+  const where = placesOf(
+    plan.passports.map(({ root }) => root),
+    configuration,
+  );
+  return `${deeds.join(", ") || "change nothing"} in ${count(plan.totals.caches, "cache")} under ${where}; undo until ${dayOf(until)}`;
+}
+
+/** The sentence that says what undoing a run does: "put back 31 files of run-…, as they were on 2026-11-21". */
+export function undoSentence({ id, report, startedAt }: Pick<Run, "id" | "report" | "startedAt">): string {
+  const files = report === null ? "whatever files" : count(report.files, "file");
+  return `put back ${files} of ${id}, as they were on ${dayOf(startedAt)}`;
+}
+
+/** Throws `invalid_input` when a sentence was given and is not the one that says what will be done. */
+export function assertAcknowledged(given: string | undefined, sentence: string): void {
+  if (given === undefined || given === sentence) return;
+  throw new CacheOpsError("invalid_input", "acknowledge is not the sentence that says what this would do", {
+    hint: "Repeat the property acknowledge of the plan or of the run in history, word for word.",
+  });
+}
+
+/** Names of libraries, or the last component of other roots; three at most. */
+function placesOf(roots: readonly string[], { libraries }: Configuration): string {
+  const names = roots.map((root) => {
+    const library = libraries.find((known) => known.roots.includes(root));
+    return library?.name ?? clip(printable(basename(root) || root));
+  });
+  const unique = [...new Set(names)];
+  const more = unique.length - 3;
+  return more > 0 ? `${unique.slice(0, 3).join(", ")} and ${more} more` : unique.join(", ");
+}
+
+function clip(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}
