@@ -12,7 +12,11 @@ const [task = "", ...words] = process.argv.slice(2);
 installPackages();
 const tasks = {
   start: [["cli/start.ts", ...words]],
-  test: [["test/setup.ts"], ["build.ts"], ["node_modules/mocha/bin/mocha.js", ...(words.length > 0 ? words : ["test/**/*.test.ts"])]],
+  test: [
+    ["test/setup.ts"],
+    ["build.ts"],
+    ["node_modules/mocha/bin/mocha.js", ...(words.length > 0 ? words : ["test/**/*.test.ts"])],
+  ],
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
 for (const args of tasks[task]) {

@@ -90,7 +90,10 @@ function pick({ status, entries }: Record<string, unknown>): object {
 }
 
 function planOf(library: string, env: NodeJS.ProcessEnv): string {
-  const { stdout } = spawnSync("npx", ["cache-ops", "cleanup", library, "--json"], { cwd: ROOT, env, encoding: "utf8" });
+  const { stdout } = spawnSync("npx", ["cache-ops", "cleanup", library, "--json"], {
+    cwd: ROOT,
+    env,
+    encoding: "utf8",
+  });
   return (JSON.parse(stdout) as { plan: string }).plan;
 }
-

@@ -21,18 +21,24 @@ function copyOfTheHouse(): string {
   writeFileSync(join(copy, "tsconfig.json"), JSON.stringify({ ...config, references }));
   mkdirSync(join(copy, "node_modules", "@cache-ops"), { recursive: true });
   for (const name of readdirSync(join(ROOT, "node_modules"))) {
-    if (name !== "@cache-ops" && name !== "cache-ops") symlinkSync(join(ROOT, "node_modules", name), join(copy, "node_modules", name));
+    if (name !== "@cache-ops" && name !== "cache-ops")
+      symlinkSync(join(ROOT, "node_modules", name), join(copy, "node_modules", name));
   }
-  for (const name of ["shared", "mcp-server", "cli"]) symlinkSync(join(copy, name), join(copy, "node_modules", "@cache-ops", name));
+  for (const name of ["shared", "mcp-server", "cli"])
+    symlinkSync(join(copy, name), join(copy, "node_modules", "@cache-ops", name));
   return copy;
 }
 
 function run(copy: string, program: "tsc" | "oxlint"): { readonly code: number | null; readonly text: string } {
   const script = join(ROOT, "node_modules", program === "tsc" ? "typescript/bin/tsc" : "oxlint/bin/oxlint");
-  const { status, stdout, stderr } = spawnSync(execPath, [script, ...(program === "tsc" ? ["-b"] : ["--deny-warnings"])], {
-    cwd: copy,
-    encoding: "utf8",
-  });
+  const { status, stdout, stderr } = spawnSync(
+    execPath,
+    [script, ...(program === "tsc" ? ["-b"] : ["--deny-warnings"])],
+    {
+      cwd: copy,
+      encoding: "utf8",
+    },
+  );
   return { code: status, text: stdout + stderr };
 }
 
@@ -51,7 +57,12 @@ describe("the boundaries between packages", () => {
     ["the core imports itself in a circle", "shared/errors.ts", 'export { invoke } from "./operation.ts";', "oxlint"],
     ["the extension imports the MCP server", "extension/context.ts", 'import "../mcp-server/server.ts";', "both"],
     ["the extension passes by the core's exports", "extension/context.ts", 'import "../shared/walk.ts";', "oxlint"],
-    ["the command line imports what the core does not export", "cli/flags.ts", 'import "@cache-ops/shared/walk.ts";', "tsc"],
+    [
+      "the command line imports what the core does not export",
+      "cli/flags.ts",
+      'import "@cache-ops/shared/walk.ts";',
+      "tsc",
+    ],
     ["the MCP server imports the command line", "mcp-server/server.ts", 'import "../cli/flags.ts";', "both"],
     ["a promise is left floating", "shared/walk.ts", "Promise.resolve(1);", "oxlint"],
   ] as const;

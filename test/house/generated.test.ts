@@ -13,7 +13,9 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 describe("generated files", () => {
   it("are what the registry yields", () => {
-    const { status, stderr } = spawnSync(execPath, [join(ROOT, "schemas/generate.ts"), "--check"], { encoding: "utf8" });
+    const { status, stderr } = spawnSync(execPath, [join(ROOT, "schemas/generate.ts"), "--check"], {
+      encoding: "utf8",
+    });
     assert.equal(status, 0, stderr);
   });
 
