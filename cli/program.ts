@@ -14,7 +14,7 @@ import { FORMATS, printError, type Format } from "./output.ts";
 /** Runs one command line and returns its exit code. */
 export async function runProgram(words: readonly string[]): Promise<number> {
   let code = 0;
-  const wantsJson = words.includes("--json");
+  const wantsJson = words.includes("--json") || words.join(" ").includes("--format json");
   const program = new Command("cache-ops")
     .description(
       "Finds stale caches of media tools, shows what it would do and why, does exactly that, and can undo it.",

@@ -217,11 +217,11 @@ function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context
   const age = parseDuration(retention.age) * 1000;
   const endedAt = context.now();
   const report = summarise(run, steps, { cancelled, endedAt, undoUntil: run.startedAt + age });
-  endRun(state, report, endedAt);
   state.write(() => {
     forgetBackups(state, endedAt - age, retention.maxBytes);
     forgetPlans(state, endedAt - age);
   });
+  endRun(state, report, endedAt);
   return report;
 }
 

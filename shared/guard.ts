@@ -52,7 +52,7 @@ export interface Loss {
   readonly root: string;
   /** Entries the root's caches hold. */
   readonly entries: number;
-  /** Of these, entries that would go because their media is gone and was found nowhere else. */
+  /** Of these, entries whose media is gone and was found nowhere else, if any of them would go. */
   readonly lost: number;
 }
 

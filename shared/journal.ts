@@ -201,7 +201,10 @@ export function latestRuns(state: State, most: number): Run[] {
   return state.all("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT ?", most).map(runOf);
 }
 
-/** Gives up backups of runs begun before `time` (ms since 1970), and the oldest ones beyond `maxBytes`. */
+/**
+ * Gives up backups of runs begun before `time` (ms since 1970), and the oldest ones beyond `maxBytes`. Runs that have
+ * not ended keep theirs: called before a run ends, it leaves that run undoable whatever its size.
+ */
 export function forgetBackups(state: State, time: number, maxBytes: number): void {
   state.run("UPDATE runs SET forgotten = 1 WHERE forgotten = 0 AND state <> 'running' AND started_at < ?", time);
   for (;;) {

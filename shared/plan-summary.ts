@@ -19,7 +19,7 @@ export const PlanSummary = Type.Object(
     digest: Type.String({ description: "SHA-256 of the whole plan." }),
     expiresAt: Type.String(),
     acknowledge: Type.String({ description: "Says what applying it does; to be repeated to apply." }),
-    undoUntil: Type.String({ description: "Until when a run begun now could be undone." }),
+    undoUntil: Type.String({ description: "Until when it could be undone if it were applied at once." }),
     actions: Type.Integer({ description: "Files that would be written or removed." }),
     entries: Type.Integer({ description: "Entries and leftovers that would be changed." }),
     caches: Type.Integer({ description: "Cache files that would be changed." }),
@@ -39,7 +39,7 @@ export type PlanSummary = Static<typeof PlanSummary>;
 export function summaryOf(
   { plan, digest }: MadePlan,
   detail: "concise" | "full" | undefined,
-  { configuration, now }: Context,
+  { configuration }: Context,
 ): PlanSummary {
   return {
     plan: plan.id,
@@ -47,7 +47,7 @@ export function summaryOf(
     digest,
     expiresAt: plan.expiresAt,
     acknowledge: applySentence(plan, configuration),
-    undoUntil: new Date(now() + parseDuration(configuration.retention.age) * 1000).toISOString(),
+    undoUntil: new Date(Date.parse(plan.createdAt) + parseDuration(configuration.retention.age) * 1000).toISOString(),
     actions: plan.actions.length,
     entries: plan.totals.entries,
     caches: plan.totals.caches,

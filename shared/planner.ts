@@ -6,7 +6,7 @@ import { scanDirectories } from "./caches/directory/scan.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
 import { CacheOpsError } from "./errors.ts";
-import { countByProblem, type Problem } from "./finding.ts";
+import { countByProblem } from "./finding.ts";
 import { guardClock, guardLosses, guardRoots, type GuardedRoot } from "./guard.ts";
 import { newId } from "./ids.ts";
 import { assertConfined, resolveRoots } from "./library.ts";
@@ -191,13 +191,13 @@ async function changesFor({ operation, selection }: PlanRequest, selected: reado
   return { changes, impossible };
 }
 
-/** Problems that take away data whose media was not seen: what a missing disk looks like. */
-const LOSSES: readonly Problem[] = ["orphaned"];
-
-function lossOf(root: string, { caches }: Scan, selected: readonly Found[]) {
+/**
+ * What a root has lost: entries whose media is gone and was found nowhere else. As soon as one of them is to be removed
+ * all of them count, also those that filters leave for another time, or a lost disk would be forgotten bit by bit.
+ */
+function lossOf(root: string, { caches, found }: Scan, selected: readonly Found[]) {
   const entries = caches.reduce((sum, cache) => (cache.root === root ? sum + cache.entries : sum), 0);
-  const lost = selected.filter(
-    (found) => found.root === root && found.movedTo === undefined && LOSSES.includes(found.finding.problem),
-  ).length;
-  return { root, entries, lost };
+  const isLost = (item: Found) =>
+    item.root === root && item.movedTo === undefined && item.finding.problem === "orphaned";
+  return { root, entries, lost: selected.some(isLost) ? found.filter(isLost).length : 0 };
 }
