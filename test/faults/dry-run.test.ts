@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { isInside } from "../../shared/anchor.ts";
+import { operations } from "../../shared/index.ts";
+import { cliEnvironment } from "../support/cli.ts";
+import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
+import { makePlace } from "../support/place.ts";
+import { treeState } from "../support/tree.ts";
+import { WRITE_CALLS } from "./traced.ts";
+
+const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
+
+describe("an operation that only reads", function () {
+  this.timeout(300_000);
+  let root: string;
+  let original: string[];
+
+  before(() => {
+    root = copyLibrary("library-legacy");
+    // Something to do for each: an orphan, a damaged cache, an abandoned temp file, a lock of ours.
+    const [gone] = makeMovies(join(root, "cut"), ["Gone (2001).mkv", "Here (2002).mkv"]);
+    unlinkSync(gone ?? "");
+    makeMovies(join(root, "damaged"), ["Broken (2003).mkv"]);
+    const damaged = join(root, "damaged", CACHE);
+    writeFileSync(damaged, readFileSync(damaged, "utf8").slice(0, -20));
+    writeFileSync(join(root, "cut", `${CACHE}.tmp`), "{}");
+    utimesSync(join(root, "cut", `${CACHE}.tmp`), 1_600_000_000, 1_600_000_000);
+    original = treeState(root);
+  });
+
+  const reads = operations.filter(({ effect, input }) => effect === "read" && requiredOf(input).length === 0);
+
+  it("is check, cleanup, repair, list or stats, among others", () => {
+    const names = reads.map(({ name }) => name);
+    for (const name of ["check", "cleanup", "repair", "list", "stats"]) assert.ok(names.includes(name), name);
+  });
+
+  for (const { name, input } of reads) {
+    const options = name === "repair" ? ["--migrate"] : name === "cleanup" ? ["--changed"] : [];
+    it(`makes no writing system call outside the state directory: ${[name, ...options].join(" ")}`, () => {
+      const state = makePlace("state");
+      const paths = "paths" in input.properties ? [root] : [];
+      const { lines, code, output } = trace(name, [...paths, ...options], state);
+      assert.ok([0, 1].includes(code ?? -1), `exit code ${code}: ${output}`);
+      assert.ok(lines.length > 0);
+      const outside = lines.flatMap((line) => writtenPaths(line).map((path) => ({ path, line })));
+      assert.deepEqual(
+        outside.filter(({ path }) => !isInside(state, path) && !HARMLESS.test(path)),
+        [],
+      );
+      assert.deepEqual(treeState(root), original);
+    });
+  }
+
+  it("is told apart from one that writes by the same trace", () => {
+    const state = makePlace("state");
+    const place = makePlace("library");
+    const [gone] = makeMovies(join(place, "cut"), ["Gone (2001).mkv", "Here (2002).mkv"]);
+    unlinkSync(gone ?? "");
+    const { lines, code } = trace("cleanup", [place, "--apply", "--yes"], state);
+    assert.equal(code, 0);
+    const written = lines.flatMap(writtenPaths).filter((path) => !isInside(state, path) && !HARMLESS.test(path));
+    assert.ok(written.some((path) => /\.cache-ops-run-.*\.tmp$/.test(path)));
+    assert.ok(written.some((path) => path.endsWith(CACHE)));
+  });
+});
+
+/** What a program may write to that is no file: its standard streams and the kernel's own objects. */
+const HARMLESS = /^(\/dev\/(null|tty|pts\/\d+)|(pipe|socket|anon_inode):)/;
+
+function requiredOf(schema: { readonly required?: readonly string[] }): readonly string[] {
+  return schema.required ?? [];
+}
+
+function trace(verb: string, args: readonly string[], state: string) {
+  const file = join(makePlace("trace"), "trace");
+  const options = ["-f", "-y", "-s", "4096", "-e", `trace=${WRITE_CALLS.join(",")}`, "-o", file];
+  const { status, stdout, stderr } = spawnSync(
+    "strace",
+    [...options, process.execPath, MAIN, verb, ...args, "--json"],
+    {
+      env: cliEnvironment(state),
+      cwd: makePlace("cwd"),
+      encoding: "utf8",
+    },
+  );
+  const lines = readFileSync(file, "utf8").split("\n");
+  return { lines: lines.filter((line) => /^\d+ +[a-z0-9_]+\(/.test(line)), code: status, output: stdout + stderr };
+}
+
+/** The files that one traced call would change; none for an open that only reads. */
+function writtenPaths(line: string): string[] {
+  const [, call = "", rest = ""] = /^\d+ +([a-z0-9_]+)\((.*)/s.exec(line) ?? [];
+  if (call.startsWith("open") && !/O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND/.test(rest)) return [];
+  const descriptor = /^(?:AT_FDCWD|\d+)<(.*?)>(?:,|\)| <unf)/.exec(rest)?.[1];
+  if (!BY_PATH.test(call)) return [descriptor ?? rest];
+  const named = [...rest.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, path = ""]) => path);
+  const base = descriptor ?? "/";
+  return named.length === 0 ? [base] : named.map((path) => resolve(base, path));
+}
+
+const BY_PATH =
+  /^(open|creat|mk|rmdir|unlink|rename|link|symlink|chmod|fchmodat|chown|lchown|fchownat|ut|futimesat|truncate|l?setx|l?removex)/;
