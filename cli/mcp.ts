@@ -72,6 +72,8 @@ async function runMcp(version: string, flags: McpFlags): Promise<void> {
       await once(stdin, "close");
       return;
     }
+    // Before anybody can know that the server listens, so that it always ends as it should.
+    const told = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
     const desk = makeDesk();
     const tokenFile = resolve(flags.tokenFile ?? join(placesOf().stateDirectory, "mcp-token"));
     context.state();
@@ -83,7 +85,7 @@ async function runMcp(version: string, flags: McpFlags): Promise<void> {
       requestsPerMinute: 600,
     });
     stderr.write(`MCP at ${server.url}, token in ${tokenFile}\n`);
-    await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+    await told;
     await server.close();
   } finally {
     close();

@@ -1,25 +1,37 @@
-import { CacheOpsError, invoke, parse, printable, type Context, type ErrorCode } from "@cache-ops/shared";
+import { CacheOpsError, invoke, parse, systemError, type Context } from "@cache-ops/shared";
 
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import { LRUCache } from "lru-cache";
 
+import { answerError, nextStepAfter } from "./answer-error.ts";
 import { cut } from "./budget.ts";
+import { makeQuestions, type Questions } from "./confirm.ts";
 import type { Settings } from "./settings.ts";
-import { PAGE_PROPERTIES, type Tool } from "./tools.ts";
+import { fieldsOf, PAGE_PROPERTIES, type Tool } from "./tools.ts";
+
+/** A result that is being paged through, and the arguments it answers. */
+interface Kept {
+  readonly output: Readonly<Record<string, unknown>>;
+  readonly asked: string;
+}
 
 /** What lives as long as the server: results that are being paged through, and one change at a time. */
 export interface Desk {
-  readonly results: LRUCache<string, Readonly<Record<string, unknown>>>;
+  readonly questions: Questions;
+  readonly results: LRUCache<string, Kept>;
   changing: Promise<unknown>;
 }
 
 /** A new desk. A result can be paged through for ten minutes. */
 export function makeDesk(): Desk {
-  return { results: new LRUCache({ max: 8, ttl: 600_000 }), changing: Promise.resolve() };
+  return { questions: makeQuestions(), results: new LRUCache({ max: 8, ttl: 600_000 }), changing: Promise.resolve() };
 }
 
 /** Rows of a page, where the caller does not say: a sample, or as many as the budget carries. */
 const LIMITS = { concise: 10, full: 500 } as const;
+
+/** As many runs as history lists; a page shows fewer. */
+const MAX_RUNS = 1000;
 
 /** Runs a tool: checks its input, runs the operation, cuts the result to the budget. Errors become answers. */
 export async function callTool(
@@ -32,7 +44,8 @@ export async function callTool(
   try {
     const { own, page } = split(tool, input);
     const { handle, offset } = page.cursor === undefined ? { handle: undefined, offset: 0 } : readCursor(page.cursor);
-    const output = handle === undefined ? await run(tool, own, context, desk) : resultOf(handle, tool, desk);
+    const output =
+      handle === undefined ? await run(tool, own, context, desk) : resultOf(handle, offset, own, tool, desk);
     const { rows } = tool.operation;
     const wish = {
       rows,
@@ -41,15 +54,21 @@ export async function callTool(
       fields: page.fields,
     };
     // Text and structure are sent both; a token is about four characters.
-    const { output: part, next } = cut(output, wish, maxTokens * 2 - 200);
-    const nextCursor = next === undefined ? null : writeCursor(handle ?? keep(tool, output, desk), next);
-    const structuredContent = rows === undefined ? part : { ...part, nextCursor };
+    const { output: part, next } = cut(output, wish, maxTokens * 2 - 400);
+    const nextCursor = next === undefined ? null : writeCursor(handle ?? keep(tool, own, output, desk), next);
+    const nextStep = nextStepAfter(tool.operation, output);
+    const structuredContent = {
+      ...part,
+      ...(rows === undefined ? {} : { nextCursor }),
+      ...(nextStep === undefined ? {} : { nextStep }),
+    };
     return {
       content: [{ type: "text", text: JSON.stringify(structuredContent) }, ...linksOf(output)],
-      structuredContent: { ...structuredContent },
+      structuredContent,
     };
   } catch (error) {
-    if (error instanceof CacheOpsError) return answerError(error);
+    const known = systemError(error, `${tool.operation.name} failed`);
+    if (known instanceof CacheOpsError) return answerError(known, tool.operation.name);
     throw error;
   }
 }
@@ -64,34 +83,62 @@ function split(tool: Tool, input: unknown): { readonly own: Record<string, unkno
   const checked = parse(tool.inputSchema, input ?? {}, `input of ${tool.operation.name}`) as Record<string, unknown>;
   const isPage = (name: string) => tool.operation.rows !== undefined && name in PAGE_PROPERTIES;
   const entries = Object.entries(checked);
-  return {
-    own: Object.fromEntries(entries.filter(([name]) => !isPage(name))),
-    page: Object.fromEntries(entries.filter(([name]) => isPage(name))),
-  };
+  const own = Object.fromEntries(entries.filter(([name]) => !isPage(name)));
+  const page: PageInput = Object.fromEntries(entries.filter(([name]) => isPage(name)));
+  if (page.fields !== undefined) assertFields(page.fields, tool);
+  return { own, page };
+}
+
+function assertFields(fields: readonly string[], { operation }: Tool): void {
+  const known = fieldsOf(operation);
+  const unknown = fields.find((field) => !known.includes(field));
+  if (unknown === undefined) return;
+  throw new CacheOpsError("invalid_input", `rows of ${operation.name} have no field ${JSON.stringify(unknown)}`, {
+    hint: `Fields: ${known.join(", ")}.`,
+  });
 }
 
 /** Runs the operation with every row; changing operations one after the other. */
 async function run({ operation }: Tool, input: Record<string, unknown>, context: Context, desk: Desk) {
-  const detailed = "detail" in operation.input.properties ? { ...input, detail: "full" } : input;
-  const start = () => invoke(operation, detailed, context) as Promise<Record<string, unknown>>;
+  const { properties } = operation.input;
+  const whole = {
+    ...("detail" in properties && { detail: "full" }),
+    ...("limit" in properties && { limit: MAX_RUNS }),
+  };
+  const start = () => invoke(operation, { ...input, ...whole }, context) as Promise<Record<string, unknown>>;
   if (operation.effect === "read") return start();
   const done = desk.changing.then(start, start);
   desk.changing = done;
   return done;
 }
 
-function keep(tool: Tool, output: Readonly<Record<string, unknown>>, desk: Desk): string {
+function keep(tool: Tool, own: object, output: Readonly<Record<string, unknown>>, desk: Desk): string {
   const handle = `${tool.operation.name}.${crypto.randomUUID()}`;
-  desk.results.set(handle, output);
+  desk.results.set(handle, { output, asked: canonical(own) });
   return handle;
 }
 
-function resultOf(handle: string, tool: Tool, desk: Desk): Readonly<Record<string, unknown>> {
-  const output = handle.startsWith(`${tool.operation.name}.`) ? desk.results.get(handle) : undefined;
-  if (output !== undefined) return output;
-  throw new CacheOpsError("not_found", "this cursor has expired or belongs to another tool", {
-    hint: `Call ${tool.operation.name} again without a cursor.`,
-  });
+function resultOf(handle: string, offset: number, own: object, { operation }: Tool, desk: Desk): Kept["output"] {
+  const kept = handle.startsWith(`${operation.name}.`) ? desk.results.get(handle) : undefined;
+  const hint = `Call ${operation.name} again without a cursor.`;
+  if (kept === undefined) {
+    throw new CacheOpsError("not_found", "this cursor has expired or belongs to another tool", { hint });
+  }
+  if (kept.asked !== canonical(own)) {
+    throw new CacheOpsError("invalid_input", "this cursor belongs to a call with other arguments", {
+      hint: `Repeat the arguments of that call beside the cursor. To ask something else: ${hint}`,
+    });
+  }
+  const rows = operation.rows === undefined ? [] : kept.output[operation.rows];
+  if (!Array.isArray(rows) || offset >= rows.length) {
+    throw new CacheOpsError("invalid_input", "this cursor points behind the last row", { hint });
+  }
+  return kept.output;
+}
+
+/** Arguments in an order of their own, to be compared. */
+function canonical(own: object): string {
+  return JSON.stringify(Object.entries(own).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function writeCursor(handle: string, offset: number): string {
@@ -113,29 +160,4 @@ function linksOf(output: Readonly<Record<string, unknown>>): CallToolResult["con
     return [{ type: "resource_link", uri: `cache://plan/${plan}`, name: plan }];
   }
   return typeof run === "string" ? [{ type: "resource_link", uri: `cache://run/${run}`, name: run }] : [];
-}
-
-const NEXT_STEPS: Readonly<Record<ErrorCode, string>> = {
-  invalid_input: "Correct the arguments and call again.",
-  not_found: "Call history or list to see what there is.",
-  locked: "Wait some seconds, then call again with the same arguments.",
-  stale_plan: "Call cleanup or repair again for a new plan, and review it.",
-  expired_plan: "Call cleanup or repair again for a new plan, and review it.",
-  corrupt: "Call repair for a plan that saves what can be read.",
-  unavailable: "Call doctor to see what is wrong, and tell the person.",
-  blocked: "Tell the person the cause and the advice. Only they can pass over a guard.",
-  forbidden: "Stay within the libraries and limits the operator set.",
-  interrupted: "Call history to see what was done.",
-  internal: "Tell the person: this is a bug.",
-};
-
-/** An error as an agent can act upon it. Names in it are data, made printable. */
-export function answerError({ code, message, hint }: CacheOpsError): CallToolResult {
-  const error = {
-    code,
-    message: printable(message),
-    hint: hint === undefined ? null : printable(hint),
-    nextStep: NEXT_STEPS[code],
-  };
-  return { content: [{ type: "text", text: JSON.stringify(error) }], isError: true };
 }

@@ -1,15 +1,18 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 
-import { CacheOpsError } from "@cache-ops/shared";
+import { CacheOpsError, systemError } from "@cache-ops/shared";
 
 import { serve } from "@hono/node-server";
 import {
   createMcpHandler,
   hostHeaderValidationResponse,
+  isLegacyRequest,
   originValidationResponse,
   type McpServerFactory,
 } from "@modelcontextprotocol/server";
+
+import { makeSessions, refuse } from "./sessions.ts";
 
 /** Where and how the HTTP transport listens. */
 export interface HttpOptions {
@@ -31,15 +34,22 @@ export async function serveHttp(
   factory: McpServerFactory,
   options: HttpOptions,
 ): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
-  const handler = createMcpHandler(factory, { maxRequestBodySize: MAX_BODY_BYTES });
-  const fetch = guarded((request) => handler.fetch(request), options);
+  const maxRequestBodySize = MAX_BODY_BYTES;
+  const modern = createMcpHandler(factory, { legacy: "reject", maxRequestBodySize });
+  const sessions = makeSessions(factory, maxRequestBodySize);
+  const answer = async (request: Request) =>
+    (await isLegacyRequest(request, undefined, { maxRequestBodySize }))
+      ? sessions.fetch(request)
+      : modern.fetch(request);
+  const fetch = guarded(answer, options);
   return new Promise((resolve, reject) => {
     const server = serve({ fetch, hostname: options.host, port: options.port }, ({ address, port }) => {
       const host = address.includes(":") ? `[${address}]` : address;
       resolve({
         url: `http://${host}:${port}/mcp`,
         close: async () => {
-          await handler.close();
+          sessions.close();
+          await modern.close();
           await new Promise((closed) => server.close(closed));
         },
       });
@@ -105,18 +115,14 @@ function makeRate(perMinute: number): () => boolean {
   };
 }
 
-function refuse(status: number, message: string, headers: Record<string, string> = {}): Response {
-  const body = { jsonrpc: "2.0", id: null, error: { code: -32_600, message } };
-  return Response.json(body, { status, headers });
-}
-
 /** Reads the token from a file only its owner can read, making file and token when there is none. */
 export function tokenFrom(file: string): string {
   try {
     writeFileSync(file, `${randomBytes(32).toString("base64url")}\n`, { flag: "wx", mode: 0o600 });
     chmodSync(file, 0o600);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (!isThere) throw systemError(error, `token file ${file}`);
   }
   if ((statSync(file).mode & 0o077) !== 0) {
     throw new CacheOpsError("forbidden", `${file} can be read by others`, {

@@ -1,4 +1,13 @@
-import { assertConfined, CacheOpsError, latestRuns, loadPlan, loadRun } from "@cache-ops/shared";
+import {
+  assertConfined,
+  CacheOpsError,
+  isConfined,
+  latestRuns,
+  loadPlan,
+  loadRun,
+  printable,
+  type Context,
+} from "@cache-ops/shared";
 
 import { ProtocolError, ResourceTemplate, type McpServer } from "@modelcontextprotocol/server";
 
@@ -46,12 +55,22 @@ export function registerResources(server: McpServer, settings: Settings): void {
       }),
   );
 
-  function completeRun(value: string): string[] {
-    return latestRuns(quiet().state(), 100).flatMap(({ id }) => (id.startsWith(value) ? [id] : []));
+  async function completeRun(value: string): Promise<string[]> {
+    return (await runsInside(quiet())).flatMap(({ id }) => (id.startsWith(value) ? [id] : []));
   }
-  function completePlan(value: string): string[] {
-    return latestRuns(quiet().state(), 100).flatMap(({ plan }) => (plan?.startsWith(value) === true ? [plan] : []));
+  async function completePlan(value: string): Promise<string[]> {
+    return (await runsInside(quiet())).flatMap(({ plan }) => (plan?.startsWith(value) === true ? [plan] : []));
   }
+}
+
+/** The latest runs about the libraries this caller may see. */
+async function runsInside(context: Context): Promise<ReturnType<typeof latestRuns>> {
+  const inside = [];
+  for (const run of latestRuns(context.state(), 100)) {
+    const roots = run.work.passports.map(({ root }) => root);
+    if (await isConfined(roots, context)) inside.push(run);
+  }
+  return inside;
 }
 
 function json(uri: URL, value: unknown) {
@@ -63,7 +82,8 @@ async function found<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof CacheOpsError) throw new ProtocolError(INVALID_PARAMS, error.message);
+    if (error instanceof CacheOpsError)
+      throw new ProtocolError(INVALID_PARAMS, printable(error.message.slice(0, 1000)));
     throw error;
   }
 }

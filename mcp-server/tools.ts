@@ -55,25 +55,45 @@ const WITHHELD = new Set(["allow"]);
 const REQUIRED = ["acknowledge"];
 
 function inputOf({ input, rows }: Operation): ObjectSchema {
-  const own = Object.entries(plain(input).properties).filter(([name]) => !WITHHELD.has(name));
+  const own = Object.entries(plain(input, untold).properties).filter(([name]) => !WITHHELD.has(name));
   const properties = { ...Object.fromEntries(own), ...(rows === undefined ? {} : PAGE_PROPERTIES) };
   const required = [...(input.required ?? []), ...REQUIRED.filter((name) => name in properties)];
   return { type: "object", properties, ...(required.length > 0 ? { required } : {}), additionalProperties: false };
 }
 
+/** Leaves out what no model needs to be told: how long a path may be, and no NUL in it. The operation checks both. */
+function untold(name: string, value: unknown): unknown {
+  return name === "maxLength" || value === "^[^\\u0000]*$" ? undefined : value;
+}
+
+/** The names of the properties that an operation's rows have. */
+export function fieldsOf({ output, rows }: Operation): string[] {
+  const { items } = plain(output).properties[rows ?? ""] as { readonly items: ObjectSchema };
+  return Object.keys(items.properties);
+}
+
+/** Not `type: ["string", "null"]`, which some clients cannot translate for their models. */
+const CURSOR = { anyOf: [{ type: "string" }, { type: "null" }] };
+
 /** The output without descriptions, and without demands on rows of which only some fields were asked for. */
-function outputOf({ output }: Operation): ObjectSchema {
+function outputOf({ output, rows }: Operation): ObjectSchema {
   const own = Object.entries(plain(output).properties).map(([name, schema]) => [name, lean(schema)] as const);
   const properties = Object.fromEntries(own);
-  const counts = { type: "object" };
+  const [counts, text] = [{ type: "object" }, { type: "string" }];
   return {
     type: "object",
-    properties: { ...properties, total: counts, omitted: counts, nextCursor: { type: ["string", "null"] } },
+    properties: {
+      ...properties,
+      total: counts,
+      omitted: counts,
+      ...(rows === undefined ? {} : { nextCursor: CURSOR }),
+      nextStep: text,
+    },
   };
 }
 
-function plain(schema: object): ObjectSchema {
-  return JSON.parse(JSON.stringify(schema)) as ObjectSchema;
+function plain(schema: object, keep?: (name: string, value: unknown) => unknown): ObjectSchema {
+  return JSON.parse(JSON.stringify(schema, keep)) as ObjectSchema;
 }
 
 /** The type of a property: what a client needs to read a result, in few characters. */

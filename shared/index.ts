@@ -11,6 +11,6 @@ export { Report } from "./report.ts";
 export { openState, type State } from "./state.ts";
 export { latestRuns, loadRun } from "./journal.ts";
 export { loadPlan } from "./plans.ts";
-export { assertConfined } from "./library.ts";
+export { assertConfined, isConfined } from "./library.ts";
 export { parse } from "./validate.ts";
 export type { Table, View } from "./view.ts";

@@ -1,5 +1,5 @@
 import { access, realpath } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, join, parse, relative, resolve, sep } from "node:path";
 
 import fastGlob from "fast-glob";
 
@@ -62,12 +62,23 @@ export async function assertConfined(places: readonly string[], { bounds, config
   const realRoots = await Promise.all(roots.map((root) => placeOf(root, limit)));
   for (const place of places) {
     const written = [...roots, ...realRoots].some((root) => isInside(root, place));
-    const real = written ? await placeOf(place, limit) : place;
+    const real = written ? await wayTo(place, limit) : place;
     if (written && realRoots.some((root) => isInside(root, real))) continue;
     const names = configuration.libraries.map(({ name }) => name);
     throw new CacheOpsError("forbidden", `${printable(place).slice(0, 200)} is outside the libraries`, {
       hint: names.length === 0 ? "No library is configured." : `Name a library: ${names.join(", ")}.`,
     });
+  }
+}
+
+/** Whether {@link assertConfined} lets the caller look at these places. */
+export async function isConfined(places: readonly string[], context: Context): Promise<boolean> {
+  try {
+    await assertConfined(places, context);
+    return true;
+  } catch (error) {
+    if (error instanceof CacheOpsError && error.code === "forbidden") return false;
+    throw error;
   }
 }
 
@@ -79,6 +90,21 @@ async function placeOf(root: string, timeLimitSeconds: number): Promise<string> 
     if (errnoOf(error) === undefined) throw error;
     return root;
   }
+}
+
+/** Where a path leads, also one whose end is not there yet: what of it exists, with links resolved, and the rest. */
+async function wayTo(path: string, timeLimitSeconds: number): Promise<string> {
+  let way = parse(path).root;
+  const parts = relative(way, path).split(sep);
+  for (const [index, part] of parts.entries()) {
+    try {
+      way = await withTimeLimit(realpath(join(way, part)), timeLimitSeconds, path);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return join(way, ...parts.slice(index));
+    }
+  }
+  return way;
 }
 
 /** Configured roots may be patterns. One that exists as it is written is never read as a pattern. */

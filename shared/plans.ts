@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 
-import { CacheOpsError } from "./errors.ts";
+import { CacheOpsError, errnoOf } from "./errors.ts";
 import { Plan } from "./plan.ts";
 import type { State } from "./state.ts";
 import { matches } from "./validate.ts";
@@ -41,12 +41,22 @@ export function loadPlan(state: State, id: string): StoredPlan {
     });
   }
   const { digest, body, run } = row;
-  const bytes = body instanceof Uint8Array ? gunzipSync(body) : Buffer.alloc(0);
+  const bytes = body instanceof Uint8Array ? unpacked(body) : Buffer.alloc(0);
   const plan: unknown = digestOf(bytes) === digest ? JSON.parse(bytes.toString("utf8")) : undefined;
   if (!matches(Plan, plan) || typeof digest !== "string") {
     throw new CacheOpsError("stale_plan", `plan ${id} is not as it was stored`, { hint: "Make a new plan." });
   }
   return { plan, digest, run: typeof run === "string" ? run : null };
+}
+
+/** The stored bytes, or none when they cannot be unpacked, which then have another digest. */
+function unpacked(body: Uint8Array): Buffer {
+  try {
+    return gunzipSync(body);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return Buffer.alloc(0);
+  }
 }
 
 /** Forgets plans that expired before `time` (ms since 1970) and were never used. */

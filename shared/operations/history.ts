@@ -1,9 +1,8 @@
 import { Type } from "typebox";
 
 import type { Context } from "../context.ts";
-import { CacheOpsError } from "../errors.ts";
 import { latestRuns, loadRun, type Run } from "../journal.ts";
-import { assertConfined } from "../library.ts";
+import { assertConfined, isConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { lifeOf } from "../owner.ts";
 import { reportSummary, ReportSummary, reportView } from "../report-view.ts";
@@ -92,14 +91,7 @@ function rootsOf({ work }: Run): string[] {
 /** The runs a confined caller may see: those about its libraries. */
 async function onlyConfined(runs: readonly Run[], context: Context): Promise<Run[]> {
   const seen: Run[] = [];
-  for (const run of runs) {
-    try {
-      await assertConfined(rootsOf(run), context);
-      seen.push(run);
-    } catch (error) {
-      if (!(error instanceof CacheOpsError) || error.code !== "forbidden") throw error;
-    }
-  }
+  for (const run of runs) if (await isConfined(rootsOf(run), context)) seen.push(run);
   return seen;
 }
 

@@ -1,8 +1,9 @@
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 
 import { Type } from "typebox";
 
 import { applyPlan } from "../apply.ts";
+import { CACHE_NAME } from "../caches/directory/names.ts";
 import { draftRecord } from "../caches/directory/record.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError } from "../errors.ts";
@@ -14,6 +15,8 @@ import { storePlan } from "../planner.ts";
 import { reportOutcome, reportSummary, ReportSummary, reportView } from "../report-view.ts";
 import { parseDuration } from "../units.ts";
 
+const PATH = { minLength: 1, maxLength: 4096, pattern: "^[^\\u0000]*$" } as const;
+
 /** Notes a conversion in the caches. */
 export const record = defineOperation({
   name: "record",
@@ -23,9 +26,9 @@ export const record = defineOperation({
   effect: "write",
   input: Type.Object(
     {
-      media: Type.String({ minLength: 1, description: "The media file that was converted (absolute)." }),
+      media: Type.String({ ...PATH, description: "The media file that was converted (absolute)." }),
       converted: Type.Optional(
-        Type.String({ minLength: 1, description: "What it became (absolute). Default: converted in place." }),
+        Type.String({ ...PATH, description: "What it became (absolute). Default: converted in place." }),
       ),
       failed: Type.Optional(Type.String({ minLength: 1, description: "It could not be converted: the error." })),
       durationSeconds: Type.Optional(Type.Number({ minimum: 0, description: "How long the conversion took." })),
@@ -42,7 +45,9 @@ export const record = defineOperation({
     }
     const source = absolute(media);
     const target = failed === undefined ? absolute(converted ?? media) : undefined;
-    await assertConfined([source, ...(target === undefined ? [] : [target])], context);
+    const files = target === undefined ? [source] : [source, target];
+    // The caches beside them, too: they may be links.
+    await assertConfined([...files, ...files.map((file) => join(dirname(file), CACHE_NAME))], context);
     const passports = await passportsFor(
       [dirname(source), ...(target === undefined ? [] : [dirname(target)])],
       context,

@@ -43,7 +43,7 @@ export const stats = defineOperation({
       caches: scan.caches.length,
       cacheBytes: scan.caches.reduce((sum, { content }) => sum + content.size, 0),
       byProblem: countByProblem(scan.found.map(({ finding }) => finding)),
-      ...(await gatherStatistics(scan.caches, wishes, context.now())),
+      ...(await gatherStatistics(scan.caches, wishes, context)),
       errors: [...scan.troubles],
     };
   },

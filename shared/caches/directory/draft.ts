@@ -39,7 +39,8 @@ export async function draftDirectory(changes: readonly Change[], seen: readonly 
     const after = [...new Set(possible.flatMap((change) => arrived.get(change) ?? []))];
     if (possible.length > 0 && (await desk.edit(cache, possible, after))) done.push(...possible);
   }
-  return desk.draft(changes.filter((change) => done.includes(change)));
+  const possible = new Set(done);
+  return desk.draft(changes.filter((change) => possible.has(change)));
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

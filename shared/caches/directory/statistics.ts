@@ -1,7 +1,9 @@
 import { Type, type Static } from "typebox";
 
+import type { Context } from "../../context.ts";
 import { readIfThere } from "../../file.ts";
 import type { SeenCache } from "../../scan.ts";
+import { throwIfAborted } from "../../time-limit.ts";
 import { readDocument, scalar } from "./document.ts";
 import { membersByKey, readEntry, type Entry } from "./entry.ts";
 import { needsConversion, type ConversionWishes, type Fields } from "./needs-conversion.ts";
@@ -28,14 +30,16 @@ export const Statistics = Type.Object(
 );
 export type Statistics = Static<typeof Statistics>;
 
-/** Gathers statistics over caches that a scan could read. `now` is milliseconds since 1970. */
+/** Gathers statistics over caches that a scan could read. Stops when the signal is aborted. */
 export async function gatherStatistics(
   caches: readonly SeenCache[],
   wishes: ConversionWishes,
-  now: number,
+  { now, signal }: Pick<Context, "now" | "signal">,
 ): Promise<Statistics> {
   const tally = makeTally();
+  const moment = now();
   for (const { file, entries } of caches) {
+    throwIfAborted(signal);
     if (entries === 0) continue;
     const bytes = (await readIfThere(file))?.bytes;
     if (bytes === undefined) continue;
@@ -44,7 +48,7 @@ export async function gatherStatistics(
     for (const { last } of membersByKey(reading.spans).values()) {
       const entry = readEntry(bytes, last);
       if (typeof entry === "string") continue;
-      tally.add(entry, fieldsOf(bytes, entry), wishes, now);
+      tally.add(entry, fieldsOf(bytes, entry), wishes, moment);
     }
   }
   return tally.result();
