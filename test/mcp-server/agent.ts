@@ -4,6 +4,7 @@ import { Client as ModernClient } from "@modelcontextprotocol/client";
 import { StdioClientTransport as ModernTransport } from "@modelcontextprotocol/client/stdio";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 
 import { cliEnvironment } from "../support/cli.ts";
 
@@ -18,7 +19,8 @@ export interface Result {
 
 /** An agent's end of a connection, whatever the revision of the protocol. */
 export interface Agent {
-  call(name: string, args?: Record<string, unknown>): Promise<Result>;
+  /** Calls a tool, until the signal says that its answer is no longer wanted. */
+  call(name: string, args?: Record<string, unknown>, signal?: AbortSignal): Promise<Result>;
   readonly client: Client;
   close(): Promise<void>;
 }
@@ -27,29 +29,51 @@ export interface Agent {
 export const ERAS = ["2025", "2026"] as const;
 export type Era = (typeof ERAS)[number];
 
+/** What a person answers when they are asked, given the question. */
+export type Person = (question: string) => {
+  readonly action: "accept" | "decline" | "cancel";
+  readonly content?: Record<string, boolean>;
+};
+
 /** Starts `cache-ops mcp` with these words and connects to it over standard input and output. */
-export async function connect(era: Era, words: readonly string[], state?: string): Promise<Agent> {
+export async function connect(era: Era, words: readonly string[], state?: string, person?: Person): Promise<Agent> {
   const env = Object.fromEntries(
     Object.entries(cliEnvironment(state)).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
   const command = { command: execPath, args: [BIN, "mcp", ...words], env };
-  if (era === "2025") {
-    const client = new Client({ name: "test", version: "1" });
-    await client.connect(new StdioClientTransport(command));
-    return agentOf(client);
-  }
-  const client = new ModernClient(
-    { name: "test", version: "1" },
-    { versionNegotiation: { mode: { pin: "2026-07-28" } } },
-  );
-  await client.connect(new ModernTransport(command));
-  return agentOf(client as unknown as Client);
+  const client = clientOf(era, person);
+  await client.connect(era === "2025" ? new StdioClientTransport(command) : new ModernTransport(command));
+  return agentOf(client);
 }
 
-function agentOf(client: Client): Agent {
+/** A client of an era. Only with a person does it say that it can ask one. */
+export function clientOf(era: Era, person?: Person): Client {
+  const name = { name: "test", version: "1" };
+  const capabilities = person === undefined ? {} : { elicitation: {} };
+  if (era === "2025") {
+    const client = new Client(name, { capabilities });
+    if (person !== undefined) client.setRequestHandler(ElicitRequestSchema, ({ params }) => person(params.message));
+    return client;
+  }
+  const client = new ModernClient(name, { capabilities, versionNegotiation: { mode: { pin: "2026-07-28" } } });
+  if (person !== undefined) client.setRequestHandler("elicitation/create", ({ params }) => person(params.message));
+  return client as unknown as Client;
+}
+
+/** An agent that works through a connected client. */
+export function agentOf(client: Client): Agent {
+  const either: unknown = client;
   return {
     client,
-    call: async (name, args = {}) => (await client.callTool({ name, arguments: args })) as Result,
+    call: async (name, args = {}, signal = new AbortController().signal) => {
+      const params = { name, arguments: args };
+      // The clients of the two eras take their options in different places.
+      const answer =
+        either instanceof ModernClient
+          ? either.callTool(params, { signal })
+          : client.callTool(params, undefined, { signal });
+      return (await answer) as Result;
+    },
     close: () => client.close(),
   };
 }

@@ -32,14 +32,17 @@ describe("the server's packaging", () => {
 
   it("has snippets in the README that are what the clients read, all with the same command", () => {
     const readme = read("README.md");
-    const blocks = [...readme.matchAll(/^```jsonc\n([^]*?)^```/gm)].map(([, text = "{}"]) => JSON.parse(text) as object);
+    const blocks = [...readme.matchAll(/^```jsonc\n([^]*?)^```/gm)].map(
+      ([, text = "{}"]) => JSON.parse(text) as object,
+    );
     const servers = blocks.map((block) => Object.entries(block)[0]);
     assert.deepEqual(
       servers.map((entry) => entry?.[0]),
       ["servers", "mcpServers"],
     );
     for (const entry of servers) {
-      const { command, args } = (entry?.[1] as Record<string, { command: string; args: string[] }>)["cache-ops"] ?? {};
+      const named = (entry?.[1] ?? {}) as Record<string, { command: string; args: string[] }>;
+      const { command, args } = named["cache-ops"] ?? {};
       const line = [command, ...(args ?? [])].join(" ");
       assert.ok(readme.includes(`claude mcp add cache-ops -- ${line}`), line);
       assert.ok(readme.includes(`command = "${command}"\nargs = ${JSON.stringify(args).replaceAll(",", ", ")}`), line);
