@@ -182,6 +182,20 @@ describe("the operator's bounds", () => {
     }
   });
 
+  it("refuse a plan that frees more bytes than the operator allows", async () => {
+    const library = makeStale();
+    const before = treeState(library);
+    const agent = await connect("2026", ["--root", library, "--max-bytes", "100"]);
+    try {
+      const plan = (await agent.call("cleanup")).structuredContent;
+      const args = { plan: plan?.["plan"], acknowledge: plan?.["acknowledge"] };
+      assert.equal(errorOf(await agent.call("apply", args))["code"], "forbidden");
+      assert.deepEqual(treeState(library), before);
+    } finally {
+      await agent.close();
+    }
+  });
+
   it("change nothing when a person must say yes and the client cannot ask", async () => {
     const library = makeStale();
     const before = treeState(library);
