@@ -15,7 +15,11 @@ const tasks = {
   test: [
     ["test/setup.ts"],
     ["build.ts"],
-    ["node_modules/mocha/bin/mocha.js", ...(words.length > 0 ? words : ["test/**/*.test.ts"])],
+    [
+      "node_modules/mocha/bin/mocha.js",
+      ...(process.env.CI ? ["--no-color"] : []),
+      ...(words.length > 0 ? words : ["test/**/*.test.ts"]),
+    ],
   ],
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
