@@ -6,6 +6,7 @@ import {
   loadPlan,
   loadRun,
   printable,
+  rootsOf,
   type Context,
 } from "@cache-ops/shared";
 
@@ -32,10 +33,7 @@ export function registerResources(server: McpServer, settings: Settings): void {
       found(async () => {
         const context = quiet();
         const { plan } = loadPlan(context.state(), String(id));
-        await assertConfined(
-          plan.passports.map(({ root }) => root),
-          context,
-        );
+        await assertConfined(rootsOf(plan.passports), context);
         return json(uri, plan);
       }),
   );
@@ -47,10 +45,7 @@ export function registerResources(server: McpServer, settings: Settings): void {
       found(async () => {
         const context = quiet();
         const run = loadRun(context.state(), String(id));
-        await assertConfined(
-          run.work.passports.map(({ root }) => root),
-          context,
-        );
+        await assertConfined(rootsOf(run.work.passports), context);
         return json(uri, run.report ?? { run: run.id, status: run.state });
       }),
   );
@@ -67,8 +62,7 @@ export function registerResources(server: McpServer, settings: Settings): void {
 async function runsInside(context: Context): Promise<ReturnType<typeof latestRuns>> {
   const inside = [];
   for (const run of latestRuns(context.state(), 100)) {
-    const roots = run.work.passports.map(({ root }) => root);
-    if (await isConfined(roots, context)) inside.push(run);
+    if (await isConfined(rootsOf(run.work.passports), context)) inside.push(run);
   }
   return inside;
 }

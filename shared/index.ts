@@ -6,6 +6,7 @@ export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
 export { invoke, type Effect, type Operation, type Outcome } from "./operation.ts";
 export { operations } from "./operations.ts";
 export { Plan } from "./plan.ts";
+export { rootsOf } from "./passport.ts";
 export { printable, printableJson } from "./printable.ts";
 export { Report } from "./report.ts";
 export { openState, type State } from "./state.ts";

@@ -21,6 +21,11 @@ export const Passport = Type.Object(
 );
 export type Passport = Static<typeof Passport>;
 
+/** The roots that passports were taken of, as they were given. */
+export function rootsOf(passports: readonly Passport[]): string[] {
+  return passports.map(({ root }) => root);
+}
+
 /** A root as it is found now: in order with its passport, or not, with the cause. */
 export type RootState =
   | { readonly state: "healthy"; readonly passport: Passport }

@@ -11,7 +11,7 @@ import { guardClock, guardLosses, guardRoots, type GuardedRoot } from "./guard.t
 import { newId } from "./ids.ts";
 import { assertConfined, resolveRoots } from "./library.ts";
 import { thisOwner } from "./owner.ts";
-import { inspectRoot, Passport } from "./passport.ts";
+import { inspectRoot, Passport, rootsOf } from "./passport.ts";
 import type { Change, Plan, Skipped } from "./plan.ts";
 import { loadPlan, savePlan } from "./plans.ts";
 import { select, type Selection } from "./policy.ts";
@@ -86,10 +86,7 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
  */
 export async function narrowPlan(id: string, only: readonly number[] | undefined, context: Context): Promise<MadePlan> {
   const { plan, digest, run } = loadPlan(context.state(), id);
-  await assertConfined(
-    plan.passports.map(({ root }) => root),
-    context,
-  );
+  await assertConfined(rootsOf(plan.passports), context);
   if (only === undefined) return { plan, digest };
   if (run !== null || Date.parse(plan.expiresAt) <= context.now()) {
     throw new CacheOpsError(run === null ? "expired_plan" : "stale_plan", `plan ${id} was used or has expired`, {

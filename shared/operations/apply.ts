@@ -4,6 +4,7 @@ import { applyPlan } from "../apply.ts";
 import { assertSize } from "../bounds.ts";
 import { assertConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
+import { rootsOf } from "../passport.ts";
 import { loadPlan } from "../plans.ts";
 import { reportOutcome, reportSummary, ReportSummary, reportView } from "../report-view.ts";
 import { applySentence, assertAcknowledged } from "../sentence.ts";
@@ -30,10 +31,7 @@ export const apply = defineOperation({
   rows: "outcomes",
   async run({ plan: id, digest, acknowledge, detail }, context) {
     const { plan, run } = loadPlan(context.state(), id);
-    await assertConfined(
-      plan.passports.map(({ root }) => root),
-      context,
-    );
+    await assertConfined(rootsOf(plan.passports), context);
     if (run === null) assertSize(plan, context);
     assertAcknowledged(acknowledge, applySentence(plan, context.configuration));
     return reportSummary(await applyPlan(id, digest, context), detail);

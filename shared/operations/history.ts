@@ -5,6 +5,7 @@ import { latestRuns, loadRun, type Run } from "../journal.ts";
 import { assertConfined, isConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { lifeOf } from "../owner.ts";
+import { rootsOf } from "../passport.ts";
 import { reportSummary, ReportSummary, reportView } from "../report-view.ts";
 import { undoSentence } from "../sentence.ts";
 import { isUndoable } from "../undo.ts";
@@ -58,7 +59,7 @@ export const history = defineOperation({
       return { runs: runs.map(lineOf), report: null };
     }
     const found = loadRun(state, run);
-    await assertConfined(rootsOf(found), context);
+    await assertConfined(rootsOf(found.work.passports), context);
     return { runs: [lineOf(found)], report: found.report && reportSummary(found.report, "full") };
   },
   outcome: () => "ok",
@@ -84,14 +85,10 @@ export const history = defineOperation({
   },
 });
 
-function rootsOf({ work }: Run): string[] {
-  return work.passports.map(({ root }) => root);
-}
-
 /** The runs a confined caller may see: those about its libraries. */
 async function onlyConfined(runs: readonly Run[], context: Context): Promise<Run[]> {
   const seen: Run[] = [];
-  for (const run of runs) if (await isConfined(rootsOf(run), context)) seen.push(run);
+  for (const run of runs) if (await isConfined(rootsOf(run.work.passports), context)) seen.push(run);
   return seen;
 }
 

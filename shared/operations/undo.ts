@@ -2,6 +2,7 @@ import { Type } from "typebox";
 
 import { CacheOpsError } from "../errors.ts";
 import { latestRuns, loadRun } from "../journal.ts";
+import { rootsOf } from "../passport.ts";
 import { assertConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
 import { reportOutcome, reportSummary, ReportSummary, reportView } from "../report-view.ts";
@@ -39,10 +40,7 @@ export const undo = defineOperation({
       throw new CacheOpsError("not_found", "there is no run that could be undone", { hint: "history lists all runs." });
     }
     const found = loadRun(context.state(), id);
-    await assertConfined(
-      found.work.passports.map(({ root }) => root),
-      context,
-    );
+    await assertConfined(rootsOf(found.work.passports), context);
     assertAcknowledged(acknowledge, undoSentence(found));
     const report = reportSummary(await undoRun(id, context), detail);
     return { ...report, restored: report.files };
