@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, statSync } from "node:fs";
+import { chmodSync, cpSync, rmSync, statSync } from "node:fs";
 
 import { build, type BuildOptions } from "esbuild";
 
@@ -27,6 +27,8 @@ await build({
   outdir: "cli/dist",
   banner: { js: toRequire },
 });
+// The editor's own part is small: it only asks. The worker process, the command line and the server for agents share
+// the rest.
 await build({
   ...common,
   format: "cjs",
@@ -34,18 +36,38 @@ await build({
   outdir: "extension/dist",
   outExtension: { ".js": ".cjs" },
   external: ["vscode"],
-  // The bundle is CommonJS, where import.meta.url has to be made.
-  define: { "import.meta.url": "_moduleUrl" },
-  banner: { js: 'const _moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 });
 await build({
   ...common,
   format: "esm",
-  entryPoints: { "lock-keeper": "shared/lock-keeper.ts" },
+  splitting: true,
+  entryPoints: {
+    worker: "extension/worker/main.ts",
+    "cache-ops": "cli/main.ts",
+    "lock-keeper": "shared/lock-keeper.ts",
+  },
   outdir: "extension/dist",
   banner: { js: toRequire },
 });
 
+// The dashboard's page: the one part that runs in a browser.
+await build({
+  bundle: true,
+  platform: "browser",
+  target: "chrome128",
+  format: "iife",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+  entryPoints: [
+    { in: "extension/dashboard/page.ts", out: "dashboard" },
+    { in: "extension/dashboard/page.css", out: "dashboard" },
+  ],
+  outdir: "extension/dist",
+});
+
+// The editor checks and explains the fields of open cache files by it.
+cpSync("schemas/mediabox-cache.schema.json", "extension/dist/schemas/mediabox-cache.schema.json");
 chmodSync("cli/dist/cache-ops.js", 0o755);
 for (const file of ["cli/dist/cache-ops.js", "extension/dist/extension.cjs"]) {
   console.log(`${file}  ${Math.round(statSync(file).size / 1000)} kB`);

@@ -1,16 +1,7 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
 
-import {
-  CacheOpsError,
-  Configuration,
-  openState,
-  parse,
-  type Context,
-  type Progress,
-  type State,
-} from "@cache-ops/shared";
+import { openState, readConfiguration, type Context, type Progress, type State } from "@cache-ops/shared";
 
 import envPaths from "env-paths";
 
@@ -36,31 +27,7 @@ export function makeContext(
     progress,
     log: () => undefined,
     state: () => (state ??= openState(stateDirectory)),
-    configuration: readConfiguration(configFile),
+    configuration: readConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
   };
   return { context, close: () => state?.close() };
-}
-
-function readConfiguration(file: string): Configuration {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    const isDefaultMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    if (isDefaultMissing && env["CACHE_OPS_CONFIG"] === undefined) return parse(Configuration, {}, "configuration");
-    throw new CacheOpsError("invalid_input", `cannot read the configuration ${file}`, {
-      hint: "Check the path in CACHE_OPS_CONFIG and the rights of the file.",
-      cause: error,
-    });
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CacheOpsError("invalid_input", `configuration ${file} is not JSON: ${String(error)}`, {
-      hint: "Correct the file; it is plain JSON without comments.",
-      cause: error,
-    });
-  }
-  return parse(Configuration, value, `configuration ${file}`);
 }

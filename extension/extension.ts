@@ -1,49 +1,45 @@
-import { CacheOpsError, invoke, operations, type Operation } from "@cache-ops/shared";
-
 import * as vscode from "vscode";
 
-import { contextFor } from "./context.ts";
+import { registerAgents } from "./agents.ts";
+import { registerCacheFile } from "./cache-file/index.ts";
+import { registerCacheCommands } from "./caches/commands.ts";
+import { makeCachesTree } from "./caches/tree.ts";
+import { registerCommands } from "./commands.ts";
+import { registerConfigure } from "./configure.ts";
+import { registerDashboard } from "./dashboard.ts";
+import { registerDecorations } from "./decorations.ts";
+import type { Editor } from "./editor.ts";
+import { errorText, makeEngine } from "./engine.ts";
+import { registerHistory } from "./history-tree.ts";
+import { makeLibraries } from "./libraries.ts";
+import { registerReports } from "./report.ts";
+import { registerReview } from "./review/review.ts";
+import { makeRuns } from "./runs.ts";
+import { registerSchedule } from "./schedule.ts";
+import { registerStatusBar } from "./status.ts";
+import { registerTasks } from "./tasks.ts";
 
-/** Registers what the extension offers. */
+/** Registers everything the extension offers. Nothing is looked at and no process is started before it is asked for. */
 export function activate(extension: vscode.ExtensionContext): void {
-  const channel = vscode.window.createOutputChannel("Cache Ops", { log: true });
-  const check = operations.find(({ name }) => name === "check");
-  if (check === undefined) throw new Error("there is no operation check");
-  extension.subscriptions.push(
-    channel,
-    vscode.commands.registerCommand("cacheOps.check", () => runInWorkspace(check, extension, channel)),
-  );
-}
+  const log = vscode.window.createOutputChannel("Cache Ops", { log: true });
+  const warn = (error: unknown) => log.warn(errorText(error));
+  const engine = makeEngine(extension, log);
+  const libraries = makeLibraries(engine, warn);
+  const runs = makeRuns(engine, libraries, warn);
+  const editor: Editor = { extension, engine, log, libraries, runs };
+  extension.subscriptions.push(log, engine, libraries, runs);
 
-/** Runs an operation over the workspace's folders, with progress and cancel, and shows its result in the channel. */
-async function runInWorkspace(
-  operation: Operation,
-  extension: vscode.ExtensionContext,
-  channel: vscode.LogOutputChannel,
-): Promise<unknown> {
-  const paths = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
-  if (paths.length === 0) {
-    void vscode.window.showInformationMessage("Open a folder with media to check its caches.");
-    return undefined;
-  }
-  const options = { location: vscode.ProgressLocation.Notification, title: operation.title, cancellable: true };
-  return vscode.window.withProgress(options, async (progress, token) => {
-    const { context, close } = contextFor(extension, progress, token);
-    try {
-      const output = await invoke(operation, { paths }, context);
-      const { title, table, notes } = operation.view(output);
-      channel.info(title);
-      for (const row of table.rows) channel.info(row.join("  "));
-      for (const note of notes) channel.info(note);
-      void vscode.window.showInformationMessage(title);
-      return output;
-    } catch (error) {
-      if (!(error instanceof CacheOpsError)) throw error;
-      channel.error(error.message);
-      void vscode.window.showErrorMessage(`${error.message}. ${error.hint ?? ""}`);
-      return undefined;
-    } finally {
-      close();
-    }
-  });
+  registerCommands(editor);
+  registerConfigure(editor);
+  registerReports(editor);
+  registerCacheCommands(editor, makeCachesTree(editor));
+  registerReview(editor);
+  registerHistory(editor);
+  registerDashboard(editor);
+  registerCacheFile(editor);
+  registerStatusBar(editor);
+  registerAgents(editor);
+  registerTasks(editor);
+  registerSchedule(editor);
+  registerDecorations(editor);
 }

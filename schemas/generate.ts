@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 
 import { EXIT_CODES } from "../cli/exit-codes.ts";
 import { Configuration, MediaboxCache, operations, Plan, Report } from "../shared/index.ts";
+import { manifest, operationsTable } from "./extension-manifest.ts";
 
 /*
- * Writes everything that is derived from the registry: the JSON Schemas in this directory and the tables of the
- * README. With --check it writes nothing and fails when something is out of date.
+ * Writes everything that is derived from the registry: the JSON Schemas in this directory, the tables of the README,
+ * the commands and settings of the extension. With --check it writes nothing and fails when something is out of date.
  */
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -24,6 +25,8 @@ const files = new Map<string, string>([
     schemaFile(`operations/${name}.input`, `${title}: input`, input),
     schemaFile(`operations/${name}.output`, `${title}: output`, output),
   ]),
+  ["extension/operations.json", operationsTable()],
+  ["extension/package.json", manifest(`${root}extension/package.json`)],
   ["README.md", readme()],
 ]);
 

@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
+
 import { Type, type Static } from "typebox";
 
+import { CacheOpsError, errnoOf } from "./errors.ts";
 import { DURATION_PATTERN } from "./units.ts";
+import { parse } from "./validate.ts";
 
 const Duration = (description: string, value: string) =>
   Type.String({ pattern: DURATION_PATTERN, default: value, description });
@@ -58,3 +62,30 @@ export const Configuration = Type.Object(
 );
 /** The configuration with every default filled in. */
 export type Configuration = Static<typeof Configuration>;
+
+/**
+ * Reads a configuration file and fills in the defaults. One that is missing stands for all defaults, unless it was
+ * named (`mustExist`). Throws `invalid_input` for anything that cannot be used, with what to correct.
+ */
+export function readConfiguration(file: string, mustExist: boolean): Configuration {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" && !mustExist) return parse(Configuration, {}, "configuration");
+    throw new CacheOpsError("invalid_input", `cannot read the configuration ${file}`, {
+      hint: "Check the path in CACHE_OPS_CONFIG and the rights of the file.",
+      cause: error,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new CacheOpsError("invalid_input", `configuration ${file} is not JSON: ${String(error)}`, {
+      hint: "Correct the file; it is plain JSON without comments.",
+      cause: error,
+    });
+  }
+  return parse(Configuration, value, `configuration ${file}`);
+}

@@ -48,7 +48,7 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
     selection.problems.includes("expired") && selection.olderThanSeconds !== undefined
       ? context.now() - selection.olderThanSeconds * 1000
       : undefined;
-  const scan = atRoots.length > 0 ? NOTHING : await scanDirectories(passports, context, expiredBefore);
+  const scan = atRoots.length > 0 ? NOTHING : await scanDirectories(passports, context, { expiredBefore });
   const legacy = request.migrate ? await findLegacy(scan) : [];
   const all: Scan = { ...scan, found: [...scan.found, ...legacy] };
   const { selected, skipped } = select(all, selection, context.configuration, context.now());

@@ -46,7 +46,7 @@ export async function prepare(action: Action, scope: StepScope): Promise<Prepare
   if (action.type !== "release_lock" && before?.content.sha256 !== action.seen?.sha256) {
     throw stale(action.seen === null ? `${action.file} exists by now` : `${action.file} was changed since the plan`);
   }
-  const bytes = action.type === "write_file" ? await bytesOf(action, before, context) : undefined;
+  const bytes = action.type === "write_file" ? await plannedBytes(action, before?.bytes, context) : undefined;
   const directory = await stat(dirname(action.file), { bigint: true });
   return {
     action,
@@ -171,9 +171,10 @@ export function refusalOf(error: unknown): { readonly code: string; readonly mes
   return { code: codeOfErrno(errno), message: `${error.message}${hint === "" ? "" : ` - ${hint}`}` };
 }
 
-async function bytesOf(
+/** What an action writes over `before` (`undefined`: no file). Throws `stale_plan` when it is not what was planned. */
+export async function plannedBytes(
   action: Extract<Action, { type: "write_file" }>,
-  before: SeenFile | undefined,
+  before: Buffer | undefined,
   context: Context,
 ): Promise<Buffer> {
   const bytes = await fromSource(action, before, context);
@@ -185,10 +186,10 @@ async function bytesOf(
 
 async function fromSource(
   { source, file }: Extract<Action, { type: "write_file" }>,
-  before: SeenFile | undefined,
+  before: Buffer | undefined,
   context: Context,
 ): Promise<Buffer> {
-  if ("splices" in source) return applySplices(before?.bytes ?? Buffer.alloc(0), source.splices);
+  if ("splices" in source) return applySplices(before ?? Buffer.alloc(0), source.splices);
   if ("text" in source) return Buffer.from(source.text, "utf8");
   if ("blob" in source) return blobOf(context.state(), source.blob);
   const copied = await readIfThere(source.copyOf);

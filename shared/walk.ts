@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TextDecoder } from "node:util";
 
+import { isInside } from "./anchor.ts";
 import { errnoOf, ERRNO_HINTS } from "./errors.ts";
 import type { Trouble } from "./finding.ts";
 import { throwIfAborted, withTimeLimit } from "./time-limit.ts";
@@ -24,6 +25,8 @@ export interface WalkOptions {
   /** Limit for one system call, in seconds. */
   readonly timeLimitSeconds: number;
   readonly onTrouble: (trouble: Trouble) => void;
+  /** Only these directories, and not what lies below them. Each must lie in one of the roots. */
+  readonly only?: readonly string[] | undefined;
 }
 
 /** Directories read at once: enough to hide a NAS's latency, few enough for a disk. */
@@ -40,12 +43,18 @@ export async function walk(
   options: WalkOptions,
   visit: (listing: Listing) => Promise<void>,
 ): Promise<void> {
-  const pending = roots.map((root) => ({ root, path: root }));
+  const { only } = options;
+  const pending =
+    only === undefined
+      ? roots.map((root) => ({ root, path: root }))
+      : only.flatMap((path) => roots.filter((root) => isInside(root, path)).map((root) => ({ root, path })));
   const running = new Set<Promise<void>>();
   const step = async ({ root, path }: { root: string; path: string }) => {
     const listing = await list(root, path, options);
     if (listing === undefined) return;
-    for (const [name, type] of listing.names) if (type === "directory") pending.push({ root, path: join(path, name) });
+    for (const [name, type] of only === undefined ? listing.names : []) {
+      if (type === "directory") pending.push({ root, path: join(path, name) });
+    }
     await visit(listing);
   };
   try {

@@ -1,9 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { env, exit, getuid } from "node:process";
 
-/** Makes sure that the programs the tests need are there: installs them as root on Debian, else names the command. */
+import { installHost } from "./host/install.ts";
+import { findChromium, findProgram } from "./host/programs.ts";
+
+/**
+ * Makes sure that the programs the tests need are there: installs them as root on Debian, else names the command. Then
+ * the VS Code that the tests run in.
+ */
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   strace: "strace",
@@ -11,31 +15,34 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   python3: "python3",
   setpriv: "util-linux",
   unshare: "util-linux",
+  ffprobe: "ffmpeg",
+  chromium: "chromium",
 };
 
-const missing = Object.keys(PROGRAMS).filter((program) => !isInstalled(program));
+const missing = listMissing();
 if (missing.length > 0) install([...new Set(missing.map((program) => PROGRAMS[program] ?? program))]);
-const still = Object.keys(PROGRAMS).filter((program) => !isInstalled(program));
+const still = listMissing();
 if (still.length > 0) {
   console.error(
     `The tests need ${still.join(", ")}. Install with: apt-get install ${still.map((program) => PROGRAMS[program]).join(" ")}`,
   );
   exit(1);
 }
+try {
+  installHost();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  exit(1);
+}
 
-function isInstalled(program: string): boolean {
-  return (env["PATH"] ?? "").split(delimiter).some((directory) => {
-    try {
-      accessSync(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+function listMissing(): string[] {
+  return Object.keys(PROGRAMS).filter(
+    (program) => (program === "chromium" ? findChromium() : findProgram(program)) === undefined,
+  );
 }
 
 function install(packages: readonly string[]): void {
-  if (getuid?.() !== 0 || !isInstalled("apt-get")) return;
+  if (getuid?.() !== 0 || findProgram("apt-get") === undefined) return;
   console.error(`Installing ${packages.join(", ")} …`);
   spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit" });
   const options = { stdio: "inherit" as const, env: { ...env, DEBIAN_FRONTEND: "noninteractive" } };

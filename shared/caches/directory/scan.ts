@@ -17,6 +17,14 @@ import { surplusOf, type Surplus } from "./leftovers.ts";
 import { withNewHomes } from "./moved.ts";
 import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
 
+/** How to scan. */
+export interface ScanOptions {
+  /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
+  readonly expiredBefore?: number | undefined;
+  /** Only these directories, without what lies below them; moved media is not looked for then. */
+  readonly only?: readonly string[] | undefined;
+}
+
 /**
  * Finds and judges every mediabox cache below the roots. Only reads; findings come in the order of their paths.
  *
@@ -25,13 +33,14 @@ import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
 export async function scanDirectories(
   passports: readonly Passport[],
   context: Context,
-  expiredBefore?: number,
+  { expiredBefore, only }: ScanOptions = {},
 ): Promise<Scan> {
   const caches: SeenCache[] = [];
   const found: Found[] = [];
   const troubles: Trouble[] = [];
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
-  const options = { signal: context.signal, timeLimitSeconds, onTrouble: (trouble: Trouble) => troubles.push(trouble) };
+  const onTrouble = (trouble: Trouble) => troubles.push(trouble);
+  const options = { signal: context.signal, timeLimitSeconds, onTrouble, only };
   const realRoots = passports.map((passport) => passport.realPath);
   const roots = passports.map((passport) => passport.root);
   let directories = 0;
@@ -55,7 +64,8 @@ export async function scanDirectories(
       ...leftoversOf(listing, surplus).filter(({ finding }) => isWhole || finding.reason.rule !== "mediabox_temp"),
     );
   });
-  const settled = await withNewHomes(withoutShared(found, caches), roots, options);
+  const judged = withoutShared(found, caches);
+  const settled = only === undefined ? await withNewHomes(judged, roots, options) : judged;
   const byPath = (a: string, b: string) => (a < b ? -1 : Number(a > b));
   return {
     caches: caches.toSorted((a, b) => byPath(a.cache, b.cache)),

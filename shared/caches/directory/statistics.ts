@@ -68,6 +68,9 @@ const AGES = [
   ["over a year", Infinity],
 ] as const;
 
+/** The classes that {@link Statistics} counts ages by, youngest first. Entries without a usable time are `unknown`. */
+export const AGE_CLASSES = AGES.map(([label]) => label);
+
 function makeTally() {
   const counts = {
     byAction: new Map<string, number>(),

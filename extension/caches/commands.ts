@@ -1,0 +1,209 @@
+import { dirname, join, relative } from "node:path";
+
+import * as vscode from "vscode";
+
+import type { Editor } from "../editor.ts";
+import { invokeShown, showError } from "../invoke.ts";
+import { patternOf } from "../pattern.ts";
+import { PROBLEMS } from "../problems.ts";
+import type { Sort } from "../protocol.ts";
+import type { Node } from "./nodes.ts";
+import type { CachesTree } from "./tree.ts";
+
+/** What can be cleaned by itself: a node of the tree, or a place that another part of the editor names. */
+interface Target {
+  readonly directory?: string;
+  readonly cache?: string;
+  /** Key of the entry; with it only that entry is planned for. */
+  readonly entry?: string;
+  /** Also what lies below the directory. */
+  readonly isDeep?: boolean;
+}
+
+/** Registers what can be done in the tree of caches and to single caches and entries. */
+export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
+  const { extension, log } = editor;
+  const command = (name: string, work: (...args: never[]) => unknown) =>
+    extension.subscriptions.push(
+      vscode.commands.registerCommand(`cacheOps.${name}`, async (...args: never[]) => {
+        try {
+          await work(...args);
+        } catch (error) {
+          await showError(error, log);
+        }
+      }),
+    );
+  command("refresh", () => tree.refresh());
+  command("filter", () => chooseProblems(tree));
+  command("filterActive", () => chooseProblems(tree));
+  command("sort", () => chooseSort(tree));
+  command("search", () => askForSearch(tree));
+  command("more", (node: Node) => tree.showMore(node));
+  command("reveal", (cache: string) => tree.reveal(cache));
+  command("openEntry", (node: Node) => openCache(node));
+  command("revealMedia", (node: Node) => revealMedia(node));
+  command("copyPath", (node: Node) => vscode.env.clipboard.writeText(pathOf(node)));
+  command("pin", (target: Node | { readonly cache: string; readonly name: string }) => pin(editor, target));
+  command("cleanThis", (target: Node | Target) => cleanThis(editor, "type" in target ? targetOf(target) : target));
+  command("cleanHere", (uri: vscode.Uri) => cleanThis(editor, { directory: uri.fsPath, isDeep: true }));
+}
+
+async function chooseProblems(tree: CachesTree): Promise<void> {
+  const items = PROBLEMS.map((label) => ({ label, picked: tree.selection.problems.includes(label) }));
+  const title = "Show only caches with these problems";
+  const chosen = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: "None: all caches",
+    canPickMany: true,
+  });
+  if (chosen !== undefined) tree.select({ problems: chosen.map(({ label }) => label) });
+}
+
+async function chooseSort(tree: CachesTree): Promise<void> {
+  const items: { readonly label: string; readonly sort: Sort; readonly description?: string }[] = [
+    { label: "Most stale first", sort: "stale" },
+    { label: "Largest first", sort: "size" },
+    { label: "Written longest ago first", sort: "age" },
+    { label: "By path", sort: "name" },
+  ];
+  const marked = items.map((item) => (item.sort === tree.selection.sort ? { ...item, description: "now" } : item));
+  const chosen = await vscode.window.showQuickPick(marked, { title: "Order of the directories" });
+  if (chosen !== undefined) tree.select({ sort: chosen.sort });
+}
+
+async function askForSearch(tree: CachesTree): Promise<void> {
+  const search = await vscode.window.showInputBox({
+    title: "Search in caches",
+    prompt: "Part of a directory's path, or of the name of a media file with a problem. Empty: everything.",
+    value: tree.selection.search,
+  });
+  if (search !== undefined) tree.select({ search });
+}
+
+async function openCache(node: Node): Promise<void> {
+  const cache =
+    node.type === "directory" ? node.row.cache : node.type === "cache" || node.type === "entry" ? node.cache : null;
+  if (cache === null) return;
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.file(cache));
+  if (node.type !== "entry") {
+    await vscode.window.showTextDocument(document, { preview: true });
+    return;
+  }
+  // The file may have been written since the entry was listed: then it is looked for by its key.
+  const { key, start, end } = node.entry;
+  const isThere = document.getText().startsWith(JSON.stringify(key), start);
+  const at = isThere ? start : Math.max(0, document.getText().indexOf(JSON.stringify(key)));
+  const [from, to] = [document.positionAt(at), document.positionAt(isThere ? end : at)];
+  await vscode.window.showTextDocument(document, { preview: true, selection: new vscode.Range(from, to) });
+}
+
+async function revealMedia(node: Node): Promise<void> {
+  const path = node.type === "entry" ? join(dirname(node.cache), node.entry.name ?? "") : pathOf(node);
+  const uri = vscode.Uri.file(path);
+  const isThere = await vscode.workspace.fs.stat(uri).then(
+    () => true,
+    () => false,
+  );
+  const shownUri = isThere ? uri : vscode.Uri.file(dirname(path));
+  if (!isThere) void vscode.window.showInformationMessage(`Cache Ops: ${path} is not there. Showing its directory.`);
+  if (vscode.workspace.getWorkspaceFolder(shownUri) !== undefined) {
+    await vscode.commands.executeCommand("revealInExplorer", shownUri);
+  } else if (vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined) {
+    await vscode.commands.executeCommand("revealFileInOS", shownUri);
+  } else {
+    const copy = "Copy Path";
+    const text = `Cache Ops: ${shownUri.fsPath} lies outside the opened folder, on the server.`;
+    if ((await vscode.window.showInformationMessage(text, copy)) === copy) {
+      await vscode.env.clipboard.writeText(shownUri.fsPath);
+    }
+  }
+}
+
+function pathOf(node: Node): string {
+  switch (node.type) {
+    case "root":
+      return node.row.root;
+    case "directory":
+      return node.row.directory;
+    case "cache":
+      return node.cache;
+    case "entry":
+      return node.entry.name === null ? node.cache : join(dirname(node.cache), node.entry.name);
+    case "file":
+      return node.problem.path;
+    case "more":
+    case "message":
+      return "";
+  }
+}
+
+function targetOf(node: Node): Target {
+  switch (node.type) {
+    case "root":
+      return { directory: node.row.root, isDeep: true };
+    case "directory":
+    case "cache":
+      return { directory: node.row.directory };
+    case "entry":
+      return { cache: node.cache, entry: node.entry.key };
+    case "file":
+      return { directory: node.directory };
+    case "more":
+    case "message":
+      return {};
+  }
+}
+
+/** Adds a media file to the patterns whose entries are kept, in the user's settings. */
+async function pin(editor: Editor, target: Node | { readonly cache: string; readonly name: string }): Promise<void> {
+  const name = "type" in target ? (target.type === "entry" ? target.entry.name : null) : target.name;
+  if (name === null || !("cache" in target)) return;
+  const path = join(dirname(target.cache), name);
+  const pattern = patternOf(relative((await rootOf(editor, path)) ?? dirname(path), path));
+  const settings = vscode.workspace.getConfiguration("cacheOps");
+  const before = settings.inspect<string[]>("keep")?.globalValue ?? [];
+  if (!before.includes(pattern)) {
+    await settings.update("keep", [...before, pattern], vscode.ConfigurationTarget.Global);
+  }
+  const show = "Open Settings";
+  const text = `Cache Ops: entries of ${name} are kept from now on (setting “keep”).`;
+  if ((await vscode.window.showInformationMessage(text, show)) === show) {
+    await vscode.commands.executeCommand("workbench.action.openSettings", "cacheOps.keep");
+  }
+}
+
+/** Plans for a directory, a cache or an entry alone. The whole library is judged, so guards and moved media count. */
+async function cleanThis(editor: Editor, { directory, cache, entry, isDeep }: Target): Promise<void> {
+  const place = directory ?? (cache === undefined ? undefined : dirname(cache));
+  if (place === undefined) return;
+  const root = (await rootOf(editor, place)) ?? place;
+  const below = relative(root, place);
+  const include =
+    isDeep === true && below === "" ? [] : [`${below === "" ? "." : patternOf(below)}/${isDeep ? "**" : "*"}`];
+  const input = { paths: [root], ...(include.length > 0 ? { include } : {}) };
+  if (entry === undefined) {
+    await vscode.commands.executeCommand("cacheOps.cleanup", input);
+    return;
+  }
+  const result = await invokeShown(editor, "cleanup", { ...input, detail: "full" });
+  const changes = (result?.output["changes"] ?? []) as readonly {
+    readonly id: number;
+    readonly entry: string | null;
+  }[];
+  const only = changes.filter((change) => change.entry === entry).map(({ id }) => id);
+  if (result === undefined) return;
+  if (only.length === 0 && result.output["status"] !== "blocked") {
+    void vscode.window.showInformationMessage("Cache Ops: a cleanup leaves this entry alone. Its hover says why.");
+    return;
+  }
+  const plan = only.length === 0 ? result : await invokeShown(editor, "cleanup", { from: result.output["plan"], only });
+  if (plan !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...plan.output, input });
+}
+
+/** The root of a configured library that a place lies in. */
+async function rootOf({ libraries }: Editor, place: string): Promise<string | undefined> {
+  const { roots } = await libraries.look(false);
+  return roots
+    .map(({ root }) => root)
+    .find((root) => place === root || place.startsWith(root.endsWith("/") ? root : `${root}/`));
+}

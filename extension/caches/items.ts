@@ -1,0 +1,151 @@
+import { basename, dirname, join } from "node:path";
+
+import * as vscode from "vscode";
+
+import { ago, bytesText } from "../age.ts";
+import { countsText, iconOf, isStale } from "../problems.ts";
+import { explain } from "../words.ts";
+import { idOf, type Node } from "./nodes.ts";
+
+/** How a node is shown. */
+export function itemOf(node: Node, now: number): vscode.TreeItem {
+  const item = bare(node, now);
+  // Rows that stand for nothing lasting need no identity.
+  if (node.type !== "message") item.id = idOf(node);
+  return item;
+}
+
+const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
+
+function bare(node: Node, now: number): vscode.TreeItem {
+  switch (node.type) {
+    case "root":
+      return rootItem(node);
+    case "directory":
+      return directoryItem(node, now);
+    case "cache":
+      return cacheItem(node, now);
+    case "entry":
+      return entryItem(node, now);
+    case "file": {
+      const { path, problem, rule, observed } = node.problem;
+      const item = new vscode.TreeItem(basename(path), None);
+      item.description = problem;
+      item.iconPath = iconOf(problem);
+      item.tooltip = `${path}\n${explain(problem, rule, observed)}`;
+      item.contextValue = isStale(problem) ? "file.stale" : "file";
+      return item;
+    }
+    case "more": {
+      const item = new vscode.TreeItem(`${(node.total - node.shown).toLocaleString()} more…`, None);
+      item.iconPath = new vscode.ThemeIcon("ellipsis");
+      item.command = { command: "cacheOps.more", title: "Show More", arguments: [node] };
+      return item;
+    }
+    case "message": {
+      const item = new vscode.TreeItem(node.text, None);
+      item.iconPath = new vscode.ThemeIcon(node.isError ? "error" : "info");
+      item.tooltip = node.text;
+      return item;
+    }
+  }
+}
+
+function rootItem({ row }: Extract<Node, { type: "root" }>): vscode.TreeItem {
+  const { library, root, state, detail, caches, entries, stale, bytes, byProblem, troubles } = row;
+  const isHealthy = state === "healthy";
+  const item = new vscode.TreeItem(library, isHealthy ? Expanded : None);
+  if (!isHealthy) {
+    item.description = `${STATES[state]} · ${root}`;
+    item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.errorForeground"));
+    item.tooltip = `${root} is ${STATES[state]} (${detail}). Nothing in it is judged, and nothing will be removed.`;
+    item.contextValue = "root";
+    return item;
+  }
+  const parts = [stale > 0 ? `${stale.toLocaleString()} stale` : "nothing stale", bytesText(bytes)];
+  item.description = parts.join(" · ");
+  item.iconPath = new vscode.ThemeIcon("library");
+  item.tooltip = [
+    root,
+    `${caches.toLocaleString()} caches, ${entries.toLocaleString()} entries, ${bytesText(bytes)}`,
+    countsText(byProblem),
+    troubles > 0 ? `${troubles.toLocaleString()} places could not be looked at.` : "",
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+  item.contextValue = stale > 0 ? "root.stale" : "root";
+  return item;
+}
+
+const STATES = {
+  missing: "missing",
+  empty: "empty: is its disk mounted?",
+  unreadable: "not readable",
+  not_a_directory: "not a directory",
+  healthy: "in order",
+} as const;
+
+function directoryItem({ row }: Extract<Node, { type: "directory" }>, now: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(row.label, Collapsed);
+  const problems = Object.values(row.byProblem).reduce((sum, count) => sum + count, 0);
+  item.description = [
+    row.stale > 0 ? `${row.stale} stale` : problems > 0 ? countsText(row.byProblem) : "",
+    bytesText(row.bytes),
+    row.modifiedAt === null ? "" : ago(row.modifiedAt, now),
+  ]
+    .filter((part) => part !== "")
+    .join(" · ");
+  item.iconPath = new vscode.ThemeIcon(
+    "folder",
+    row.stale > 0 ? new vscode.ThemeColor("list.warningForeground") : undefined,
+  );
+  item.tooltip = `${row.directory}\n${countsText(row.byProblem) || "Everything is in order."}`;
+  item.contextValue = row.stale > 0 ? "directory.stale" : "directory";
+  return item;
+}
+
+function cacheItem({ row, cache }: Extract<Node, { type: "cache" }>, now: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(basename(cache), row.entries > 0 ? Expanded : Collapsed);
+  const damage = row.files.find(({ path }) => path === cache);
+  item.description = [
+    damage === undefined
+      ? `${row.entries.toLocaleString()} ${row.entries === 1 ? "entry" : "entries"}`
+      : damage.problem,
+    bytesText(row.bytes),
+    row.modifiedAt === null ? "" : ago(row.modifiedAt, now),
+  ]
+    .filter((part) => part !== "")
+    .join(" · ");
+  item.iconPath = damage === undefined ? new vscode.ThemeIcon("json") : iconOf(damage.problem);
+  item.tooltip = damage === undefined ? cache : `${cache}\n${explain(damage.problem, damage.rule, damage.observed)}`;
+  item.contextValue = row.stale > 0 ? "cache.stale" : "cache";
+  return item;
+}
+
+function entryItem({ entry, cache }: Extract<Node, { type: "entry" }>, now: number): vscode.TreeItem {
+  const { name, key, problem, reason, lastSeen, bytes, fields } = entry;
+  const item = new vscode.TreeItem(name ?? key, None);
+  item.description = [problem ?? "", lastSeen === null ? "" : ago(lastSeen, now)]
+    .filter((part) => part !== "")
+    .join(" · ");
+  item.iconPath = iconOf(problem);
+  const facts = ["codec_video", "resolution", "hdr_type"].flatMap((field) =>
+    typeof fields[field] === "string" ? [fields[field]] : [],
+  );
+  item.tooltip = [
+    name === null ? key : join(dirname(cache), name),
+    problem === null || reason === null ? "In order." : explain(problem, reason.rule, reason.observed),
+    facts.join(", "),
+    `${bytesText(bytes)} in the cache${lastSeen === null ? "" : `, written ${new Date(lastSeen).toLocaleString()}`}`,
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+  item.accessibilityInformation = { label: `${name ?? key}, ${problem ?? "in order"}` };
+  item.contextValue = isStale(problem) ? "entry.stale" : "entry";
+  item.command = {
+    command: "cacheOps.openEntry",
+    title: "Open Cache File",
+    arguments: [{ type: "entry", cache, entry }],
+  };
+  return item;
+}

@@ -1,0 +1,33 @@
+import type { InspectedEntry } from "@cache-ops/shared";
+
+import type { DirectoryRow, FileProblem, RootRow } from "../protocol.ts";
+
+/** What the tree of caches is made of: library → directory → cache file → entries. */
+export type Node =
+  | { readonly type: "root"; readonly row: RootRow }
+  | { readonly type: "directory"; readonly root: string; readonly row: DirectoryRow }
+  | { readonly type: "cache"; readonly root: string; readonly row: DirectoryRow; readonly cache: string }
+  | { readonly type: "entry"; readonly root: string; readonly cache: string; readonly entry: InspectedEntry }
+  | { readonly type: "file"; readonly root: string; readonly directory: string; readonly problem: FileProblem }
+  | { readonly type: "more"; readonly parent: Node; readonly shown: number; readonly total: number }
+  | { readonly type: "message"; readonly text: string; readonly isError: boolean };
+
+/** What identifies a node while rows come and go. */
+export function idOf(node: Node): string {
+  switch (node.type) {
+    case "root":
+      return `root ${node.row.root}`;
+    case "directory":
+      return `directory ${node.row.directory}`;
+    case "cache":
+      return `cache ${node.cache}`;
+    case "entry":
+      return `entry ${node.cache} ${node.entry.key}`;
+    case "file":
+      return `file ${node.problem.path} ${node.problem.rule}`;
+    case "more":
+      return `more ${idOf(node.parent)}`;
+    case "message":
+      return `message ${node.text}`;
+  }
+}

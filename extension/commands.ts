@@ -1,0 +1,168 @@
+import * as vscode from "vscode";
+
+import { openDashboard } from "./dashboard.ts";
+import type { Editor } from "./editor.ts";
+import { askForInput } from "./form.ts";
+import { invokeShown, shown } from "./invoke.ts";
+import { OPERATIONS, operationNamed, type OperationInfo } from "./operations.ts";
+import type { Result } from "./protocol.ts";
+import { openReport } from "./report.ts";
+
+type Input = Readonly<Record<string, unknown>>;
+type Flow = (editor: Editor, input: Input | undefined) => Promise<unknown>;
+
+/** Registers a command for every operation of the core. Operations without a way of their own get a form. */
+export function registerCommands(editor: Editor): void {
+  for (const operation of OPERATIONS) {
+    const flow = FLOWS[operation.name] ?? ((to: Editor, input?: Input) => runForm(to, operation, input));
+    editor.extension.subscriptions.push(
+      // Menus pass a tree node or a URI along; only plain input counts.
+      vscode.commands.registerCommand(`cacheOps.${operation.name}`, (input?: unknown) =>
+        flow(editor, isInput(input, operation) ? input : undefined),
+      ),
+    );
+  }
+  editor.extension.subscriptions.push(
+    vscode.commands.registerCommand("cacheOps.showLog", () => editor.log.show()),
+    vscode.commands.registerCommand("cacheOps.openSettings", () =>
+      vscode.commands.executeCommand("workbench.action.openSettings", "@ext:cache-ops.cache-ops"),
+    ),
+  );
+}
+
+function isInput(value: unknown, { properties }: OperationInfo): value is Input {
+  return typeof value === "object" && value !== null && Object.keys(value).every((name) => name in properties);
+}
+
+/** How the operations that the editor has a place for are shown there. */
+const FLOWS: Readonly<Record<string, Flow>> = {
+  list: async () => vscode.commands.executeCommand("cacheOps.caches.focus"),
+  history: async () => vscode.commands.executeCommand("cacheOps.history.focus"),
+  stats: (editor) => openDashboard(editor),
+  check,
+  cleanup: (editor, input) => plan(editor, "cleanup", input),
+  repair: (editor, input) => plan(editor, "repair", input),
+  apply: async (_editor, input) => vscode.commands.executeCommand("cacheOps.review.open", input),
+  undo,
+};
+
+async function check(editor: Editor, input: Input | undefined): Promise<void> {
+  if (input !== undefined) {
+    await runForm(editor, operationNamed("check"), input);
+    return;
+  }
+  const summary = await shown(editor, "Cache Ops: Check", (following) => editor.libraries.look(true, following));
+  if (summary === undefined) return;
+  if (summary.roots.length === 0) {
+    const configure = "Configure Library…";
+    const choice = await vscode.window.showInformationMessage("Cache Ops: no library is configured yet.", configure);
+    if (choice === configure) await vscode.commands.executeCommand("cacheOps.configureLibrary");
+    return;
+  }
+  const stale = summary.roots.reduce((sum, root) => sum + root.stale, 0);
+  const away = summary.roots.filter(({ state }) => state !== "healthy");
+  const missing = away.length === 0 ? "" : ` Not looked at: ${away.map(({ root }) => root).join(", ")}.`;
+  const caches = summary.roots.reduce((sum, root) => sum + root.caches, 0).toLocaleString();
+  const found = stale === 0 ? "nothing is stale" : `${stale.toLocaleString()} stale`;
+  const [cleanUp, show] = ["Clean Up…", "Show"];
+  const text = `Cache Ops: ${found} in ${caches} caches.${missing}`;
+  const choice =
+    away.length > 0
+      ? await vscode.window.showWarningMessage(text, ...(stale > 0 ? [cleanUp] : []), show)
+      : await vscode.window.showInformationMessage(text, ...(stale > 0 ? [cleanUp] : []), show);
+  if (choice === cleanUp) await plan(editor, "cleanup", {});
+  if (choice === show) await vscode.commands.executeCommand("cacheOps.caches.focus");
+}
+
+/** Makes a plan and opens it for review. */
+async function plan(editor: Editor, name: "cleanup" | "repair", given: Input | undefined): Promise<void> {
+  const input = given ?? (await choosePlaces(editor, name));
+  if (input === undefined) return;
+  const result = await invokeShown(editor, name, input);
+  if (result !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...result.output, input });
+}
+
+/** Asks which libraries a plan is about; the last choice leads to all options. */
+async function choosePlaces(editor: Editor, name: string): Promise<Input | undefined> {
+  const { configuration } = await editor.engine.request("places", {});
+  const { libraries } = configuration;
+  if (libraries.length === 0) {
+    await vscode.commands.executeCommand("cacheOps.configureLibrary");
+    return undefined;
+  }
+  interface Place extends vscode.QuickPickItem {
+    readonly input: Input | "options";
+  }
+  const places: Place[] = [
+    { label: "$(library) All libraries", description: libraries.map((each) => each.name).join(", "), input: {} },
+    ...(libraries.length > 1
+      ? libraries.map((each) => ({
+          label: `$(folder-library) ${each.name}`,
+          description: each.roots.join(", "),
+          input: { paths: [each.name] },
+        }))
+      : []),
+    { label: "$(settings) With options…", description: "Ages, patterns, problems, guards", input: "options" },
+  ];
+  const operation = operationNamed(name);
+  const choice = await vscode.window.showQuickPick(places, { title: operation.title, placeHolder: "Where?" });
+  return choice?.input === "options" ? askForInput(editor, operation) : choice?.input;
+}
+
+async function undo(editor: Editor, input: Input | undefined): Promise<void> {
+  const run = input?.["run"] ?? "last";
+  const history = await invokeShown(editor, "history", run === "last" ? { limit: 1000 } : { run });
+  const lines = (history?.output["runs"] ?? []) as readonly {
+    readonly run: string;
+    readonly canUndo: boolean;
+    readonly undoes: string | null;
+    readonly acknowledge: string | null;
+  }[];
+  const line = lines.find(({ canUndo, undoes }) => canUndo && (run !== "last" || undoes === null));
+  if (history === undefined) return;
+  if (line?.acknowledge == null) {
+    await vscode.window.showInformationMessage("Cache Ops: there is nothing that could be undone.");
+    return;
+  }
+  const go = "Undo";
+  const detail = "Files that changed since are left as they are. The undo can itself be undone.";
+  const sentence = `${line.acknowledge.charAt(0).toUpperCase()}${line.acknowledge.slice(1)}?`;
+  if ((await vscode.window.showWarningMessage(sentence, { modal: true, detail }, go)) !== go) return;
+  await undoRun(editor, line.run);
+}
+
+/** Takes a run back without another question and shows what came of it. */
+export async function undoRun(editor: Editor, run: string): Promise<void> {
+  const result = await invokeShown(editor, "undo", { run, detail: "full" });
+  if (result !== undefined) await showRun(editor, "Undo", result);
+}
+
+/** Shows what a run did, with the way back. The trees look again at what it changed. */
+export async function showRun(editor: Editor, title: string, result: Result): Promise<void> {
+  const { run, undoUntil } = result.output as { readonly run: string; readonly undoUntil: string | null };
+  await editor.runs.noticed(run);
+  const [back, report] = ["Undo", "Show Report"];
+  const buttons = [...(undoUntil === null || title === "Undo" ? [] : [back]), report];
+  const text = `Cache Ops: ${result.view.title}`;
+  editor.log.info(`${run}: ${result.view.title}`);
+  const show =
+    result.outcome === "ok"
+      ? vscode.window.showInformationMessage
+      : result.outcome === "interrupted" || result.outcome === "partial"
+        ? vscode.window.showWarningMessage
+        : vscode.window.showErrorMessage;
+  const choice = await show(text, ...buttons);
+  if (choice === back) await undoRun(editor, run);
+  if (choice === report) await openReport(title, result);
+}
+
+/** Runs an operation on what a form or the caller gave, and shows the result as a page. */
+async function runForm(editor: Editor, operation: OperationInfo, given: Input | undefined): Promise<void> {
+  const needsNothing = operation.effect === "read" && operation.required.length === 0;
+  const input = given ?? (needsNothing ? {} : await askForInput(editor, operation));
+  if (input === undefined) return;
+  const result = await invokeShown(editor, operation.name, input);
+  if (result === undefined) return;
+  if (typeof result.output["run"] === "string") await showRun(editor, operation.title, result);
+  else await openReport(operation.title, result);
+}

@@ -1,0 +1,164 @@
+import type { Change, Configuration, Inspection, Outcome, Problem, Progress, View } from "@cache-ops/shared";
+
+import type { Dashboard } from "./dashboard/figures.ts";
+
+/*
+ * What the editor asks of the worker process and what it gets. Lists come in pages, so that neither a message nor the
+ * editor's memory grows with the library.
+ */
+
+/** What the editor's settings say about the core. Absent: the configuration file's word, else the default. */
+export interface CoreSettings {
+  /** Directory of the state store; empty: the one every face of this user shares. */
+  readonly stateDirectory: string;
+  /** File with the configuration that all faces share; empty: the user's own. */
+  readonly configurationFile: string;
+  /** Properties of the configuration that are set in the editor. */
+  readonly configuration: Partial<Configuration>;
+}
+
+/** Where the effective settings come from and lead to. */
+export interface Places {
+  readonly stateDirectory: string;
+  readonly configurationFile: string;
+  /** What of the file and of the editor's settings is in force. */
+  readonly configuration: Configuration;
+}
+
+/** An operation's result. */
+export interface Result {
+  readonly output: Readonly<Record<string, unknown>>;
+  readonly outcome: Outcome;
+  readonly view: View;
+}
+
+export interface RootRow {
+  readonly library: string;
+  readonly root: string;
+  readonly state: "healthy" | "missing" | "empty" | "unreadable" | "not_a_directory";
+  readonly detail: string;
+  readonly caches: number;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly stale: number;
+  readonly byProblem: Readonly<Record<string, number>>;
+  /** What could not be looked at. */
+  readonly troubles: number;
+}
+
+export interface SurveySummary {
+  /** When the libraries were looked at, in milliseconds since 1970. */
+  readonly at: number;
+  readonly roots: readonly RootRow[];
+}
+
+export type Sort = "stale" | "size" | "age" | "name";
+
+/** Which rows to show, and in which order. Text is looked for in directories and media names. */
+export interface Selection {
+  readonly problems: readonly Problem[];
+  readonly search: string;
+  readonly sort: Sort;
+}
+
+export interface Page<Row> {
+  readonly total: number;
+  readonly rows: readonly Row[];
+}
+
+/** A directory with a cache, or with something that belongs to one. */
+export interface DirectoryRow {
+  readonly directory: string;
+  /** Its path below the root; `.` is the root itself. */
+  readonly label: string;
+  /** The cache file; `null` when only leftovers are there. */
+  readonly cache: string | null;
+  readonly entries: number;
+  readonly bytes: number;
+  /** When the cache was last written, in milliseconds since 1970. */
+  readonly modifiedAt: number | null;
+  readonly stale: number;
+  readonly byProblem: Readonly<Record<string, number>>;
+  /** What is wrong with files in it as a whole. */
+  readonly files: readonly FileProblem[];
+}
+
+export interface FileProblem {
+  readonly path: string;
+  readonly problem: Problem;
+  readonly rule: string;
+  readonly observed: string | number | null;
+}
+
+/** What a plan does in one directory. */
+export interface PlanGroup {
+  readonly cache: string;
+  readonly label: string;
+  /** Numbers of its changes. */
+  readonly ids: readonly number[];
+  /** Bytes freed there. */
+  readonly bytes: number;
+}
+
+export interface PlanOverview {
+  readonly plan: string;
+  readonly digest: string;
+  readonly operation: string;
+  readonly status: "ready" | "empty" | "blocked";
+  readonly expiresAt: string;
+  readonly acknowledge: string;
+  readonly entries: number;
+  readonly caches: number;
+  readonly bytes: number;
+  readonly groups: Page<PlanGroup>;
+  readonly skipped: readonly { readonly rule: string; readonly count: number }[];
+  readonly blocked: readonly Blocked[];
+  readonly troubles: readonly { readonly path: string; readonly message: string }[];
+}
+
+export interface Blocked {
+  readonly guard: string;
+  readonly path: string;
+  readonly message: string;
+  readonly observed: string | number;
+  readonly advice: string;
+  readonly override: string | null;
+}
+
+/** A file a plan changes, for a diff. */
+export interface PlannedFile {
+  readonly file: string;
+  /** Numbers of the changes that it carries out. */
+  readonly changes: readonly number[];
+  readonly isNew: boolean;
+  readonly isRemoved: boolean;
+}
+
+/** The requests by name: what is sent, what is answered. */
+export interface Requests {
+  configure: [CoreSettings, Places];
+  /** Where things lie and which configuration is in force. */
+  places: [Record<string, never>, Places];
+  invoke: [{ operation: string; input: unknown }, Result];
+  /** The reason why the value of an input property is not valid, or `null`. */
+  validate: [{ operation: string; property: string; value: unknown }, string | null];
+  survey: [{ refresh: boolean }, SurveySummary];
+  /** Looks at these directories again. */
+  resurvey: [{ directories: readonly string[] }, SurveySummary];
+  directories: [{ root: string; selection: Selection; offset: number; limit: number }, Page<DirectoryRow>];
+  /** The rows of these directories as they are known, of those that are. */
+  directory: [{ directory: string }, DirectoryRow | null];
+  inspect: [{ cache: string; text?: string }, Inspection];
+  plan: [{ plan: string; offset: number; limit: number }, PlanOverview];
+  changes: [{ plan: string; ids: readonly number[] }, readonly Change[]];
+  /** The files a plan writes or removes; with `change` only those that this change is about. */
+  files: [{ plan: string; limit: number; change?: number }, Page<PlannedFile>];
+  /** The text of a file before or after a plan; `null`: there is no such file. */
+  preview: [{ plan: string; file: string; side: "before" | "after" }, string | null];
+  /** The directories whose caches a run changed, below the roots as they were given. */
+  affected: [{ run: string }, readonly string[]];
+  dashboard: [Record<string, never>, Dashboard];
+}
+
+/** Sent while a request is worked on. */
+export type { Progress };

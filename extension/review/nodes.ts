@@ -1,0 +1,107 @@
+import { basename } from "node:path";
+
+import type { Change } from "@cache-ops/shared";
+import * as vscode from "vscode";
+
+import { bytesText } from "../age.ts";
+import { iconOf } from "../problems.ts";
+import type { Blocked, PlanGroup, PlanOverview } from "../protocol.ts";
+import { explain } from "../words.ts";
+
+/** What the review of a plan is made of: directories, and the changes in each. */
+export type Node =
+  | { readonly type: "group"; readonly group: PlanGroup }
+  | { readonly type: "change"; readonly group: PlanGroup; readonly change: Change }
+  | { readonly type: "more"; readonly shown: number; readonly total: number }
+  | { readonly type: "guard"; readonly blocked: Blocked }
+  | { readonly type: "skipped"; readonly overview: PlanOverview }
+  | { readonly type: "note"; readonly text: string; readonly icon: string };
+
+/** How a node is shown; `unchecked` are the numbers of the changes that were taken out. */
+export function itemOf(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  switch (node.type) {
+    case "group":
+      return groupItem(node.group, unchecked);
+    case "change":
+      return changeItem(node.change, unchecked);
+    case "more": {
+      const item = new vscode.TreeItem(`${(node.total - node.shown).toLocaleString()} more directories…`);
+      item.iconPath = new vscode.ThemeIcon("ellipsis");
+      item.command = { command: "cacheOps.review.more", title: "Show More" };
+      return item;
+    }
+    case "guard": {
+      const { guard, path, message, observed, advice, override } = node.blocked;
+      const item = new vscode.TreeItem(`Blocked: ${message}`);
+      item.description = `${path} (${observed})`;
+      item.tooltip = `${guard}\n${path}: ${message} (${observed}).\n${advice}`;
+      item.iconPath = new vscode.ThemeIcon("shield", new vscode.ThemeColor("list.errorForeground"));
+      item.contextValue = override === null ? "guard" : "guard.override";
+      return item;
+    }
+    case "skipped": {
+      const { skipped } = node.overview;
+      const item = new vscode.TreeItem("Left alone by a rule", vscode.TreeItemCollapsibleState.Collapsed);
+      item.description = skipped.reduce((sum, { count }) => sum + count, 0).toLocaleString();
+      item.iconPath = new vscode.ThemeIcon("circle-slash");
+      return item;
+    }
+    case "note": {
+      const item = new vscode.TreeItem(node.text);
+      item.iconPath = new vscode.ThemeIcon(node.icon);
+      item.tooltip = node.text;
+      return item;
+    }
+  }
+}
+
+const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
+
+function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  const { cache, label, ids, bytes } = group;
+  const taken = ids.filter((id) => !unchecked.has(id)).length;
+  const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
+  item.id = cache;
+  const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
+  item.description = `${count} ${ids.length === 1 ? "change" : "changes"} · ${bytesText(bytes)}`;
+  item.tooltip = `${cache}\n${count} changes, ${bytesText(bytes)} freed when all are applied`;
+  item.iconPath = new vscode.ThemeIcon("folder");
+  item.checkboxState = {
+    state: taken > 0 ? Checked : Unchecked,
+    tooltip: taken > 0 ? "Take this directory out of the plan" : "Take this directory into the plan",
+  };
+  return item;
+}
+
+function changeItem(change: Change, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  const { id, does, name, path, entry, problem, reason, to, cache } = change;
+  const item = new vscode.TreeItem(name ?? basename(path ?? entry ?? cache));
+  item.id = `${cache} ${id}`;
+  item.description = `${does} · ${problem}${to === undefined ? "" : ` → ${to}`}`;
+  item.iconPath = iconOf(problem);
+  item.tooltip = [
+    path ?? cache,
+    `${DEEDS[does]}${to === undefined ? "" : ` → ${to}`}`,
+    explain(problem, reason.rule, reason.observed),
+  ].join("\n");
+  const isTaken = !unchecked.has(id);
+  item.checkboxState = {
+    state: isTaken ? Checked : Unchecked,
+    tooltip: isTaken ? "Take this change out of the plan" : "Take this change into the plan",
+    accessibilityInformation: { label: `${does} ${name ?? ""}` },
+  };
+  item.command = { command: "cacheOps.review.diffOne", title: "Show Change", arguments: [change] };
+  return item;
+}
+
+const DEEDS: Readonly<Record<Change["does"], string>> = {
+  remove: "Removes this entry from the cache.",
+  rehome: "Moves this entry to the cache beside its media.",
+  rename: "Corrects the recorded name.",
+  migrate: "Drops fields that only the older format has.",
+  salvage: "Keeps what can be read of this damaged cache.",
+  recover: "Makes the temporary file the cache again.",
+  discard: "Removes this file.",
+  unlock: "Releases this abandoned lock.",
+  record: "Notes a conversion.",
+};

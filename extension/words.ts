@@ -1,0 +1,155 @@
+import type { Problem } from "@cache-ops/shared";
+import { printable } from "@cache-ops/shared/printable";
+
+/**
+ * Every rule of the core in a plain sentence, by what it is a rule of. `{}` stands for what was observed. A test holds
+ * this against the sources: a rule without words, and words without a rule, fail it.
+ */
+export const RULES: Readonly<Record<string, string>> = {
+  // Entries whose media is not as they say.
+  media_gone: "Its media file is not in this directory any more.",
+  media_moved: "Its media file moved to {}.",
+  media_moved_and_cached_there: "Its media file moved to {}, and the cache there already describes it.",
+  media_has_current_entry:
+    "Its media file changed since this was written, and another entry describes the file as it is now.",
+  older_than: "It was last written {}, which is longer ago than the age that was asked for.",
+  fingerprint_differs:
+    "Its media file is there, but with another size or time than when this was written. mediabox does not use the entry any more, and no newer one is there yet.",
+  time_cut_by_another_mount:
+    "Its media file has another time than when this was written, but only as another mount of the same disk would round it. The file has probably not changed.",
+  name_differs: "Its fingerprint is that of {}, but the entry records another name.",
+  legacy_format: "It holds fields of an older format that mediabox does not use any more: {}.",
+
+  // Entries whose media could not be looked at.
+  name_not_utf8:
+    "The name it records cannot be written as valid UTF-8, so there is no telling whether its file is there.",
+  media_unreadable: "Whether its media file is there could not be found out: the system answered {}.",
+  went_away_meanwhile: "Its media file {} went away during the look: something is at work in this directory.",
+  not_a_regular_file: "{} is there, but is not a regular file.",
+  listing_disagrees: "The directory does not list {}, and yet the file is there: the storage contradicts itself.",
+  unicode_twin: "The directory holds the same name in another Unicode form, {}, which may be its media file.",
+  case_twin: "The directory holds the same name in other letter case, {}, which may be its media file.",
+  link_leads_outside_the_library:
+    "Its media file is a link to {}, outside of the library. What is missing there may only be unmounted.",
+
+  // Entries that are none.
+  key_not_a_fingerprint: "Its key is not a fingerprint (64 digits of 0-9 and a-f), so mediabox never finds it.",
+  entry_not_an_object: "What stands under this key is not an entry: mediabox fails on it.",
+  file_name_is_no_name: "It records {} as its file name, which cannot be the name of a file in this directory.",
+  file_name_missing: "It records no file name, so there is no telling which media file it is about.",
+
+  // Cache files as a whole.
+  empty_file:
+    "The file is empty. Even a cache without entries holds a pair of braces, and mediabox takes this for a broken one.",
+  invalid_utf8: "The file is not valid UTF-8 from {} on. mediabox fails on the whole file.",
+  byte_order_mark:
+    "The file begins with a byte order mark, which Python does not accept: mediabox takes the file as empty and overwrites it.",
+  invalid_json: "The file is not valid JSON from {} on. mediabox takes it as empty and overwrites it.",
+  too_deep: "The file is nested deeper than any cache is.",
+  not_an_object: "The file is valid JSON, but not an object with entries. mediabox fails on it.",
+  only_temp_file: "The cache is gone, and only {} is there: mediabox was interrupted while it saved.",
+  not_a_readable_file: "The cache cannot be used as a file: {}.",
+  cache_unreadable: "The cache could not be read: {}. Its entries were not judged.",
+  cache_outside_the_library: "The cache is a link that leads out of the library: {}.",
+  cache_shared_by_links:
+    "Several directories share this cache file through links, so no one directory can say what is stale in it.",
+
+  // Files left over.
+  our_temp: "A temporary file that an interrupted run of Cache Ops left behind ({}).",
+  our_lock: "A lock that an interrupted run of Cache Ops left behind ({}).",
+  mediabox_temp: "A temporary file that mediabox left behind beside its cache ({}).",
+  mediabox_lock: "A lock that mediabox left behind; the process that took it is gone ({}).",
+
+  // Why something was left out of a plan.
+  changed_while_planning: "It changed while the plan was made.",
+  new_home_cannot_take_it: "The cache it should move to cannot take it: {}.",
+  cannot_be_read: "It cannot be read, so it cannot be repaired.",
+  cache_is_a_link: "Nothing in it can be saved, and it is a link: removing what it leads to would leave a broken link.",
+  kept_by_configuration: "A pattern in your settings says to keep it: {}.",
+  probably_unchanged: "Its media file has probably not changed: only its time was rounded by another mount.",
+  in_use: "Something is at work in its directory: {}.",
+  too_recent: "Its cache was written only {} ago.",
+  age_unknown: "It does not say when it was written.",
+  not_old_enough: "It is only {} old.",
+  over_max_entries: "The plan was limited to fewer entries.",
+  not_included: "It does not match what was to be included.",
+  excluded: "It matches what was to be left out.",
+
+  // What a run of its own noted.
+  converted: "Its media file was converted.",
+  conversion_failed: "The conversion of its media file failed: {}.",
+};
+
+const PROBLEMS: Readonly<Record<Problem, string>> = {
+  orphaned: "Its media file is gone.",
+  superseded: "Another, current entry describes its media file.",
+  expired: "It is past its age.",
+  leftover: "It was left behind by an interrupted program.",
+  changed: "Its media file is there, but changed since this was written.",
+  drifted: "What it records does not fit its media file.",
+  corrupt: "It cannot be used as it is.",
+  oversize: "It is the next to go under a quota.",
+  unreachable: "Whether its media file is there could not be found out.",
+};
+
+/**
+ * Why something is a finding, or was left out of a plan, in a plain sentence of one line. Never fails: for a rule
+ * without words it says what the problem is, and names the rule. What was observed is made {@link printable} and cut
+ * at 200 characters; it is text of others all the same and must be escaped where it is shown as markup.
+ */
+export function explain(problem: Problem, rule: string, observed: string | number | null): string {
+  const sentence = Object.hasOwn(RULES, rule) ? RULES[rule] : undefined;
+  if (sentence === undefined) return `${PROBLEMS[problem]} (${clipped(rule)})`;
+  return sentence.replace("{}", () => (observed === null ? "unknown" : clipped(String(observed))));
+}
+
+/** What a cleanup or a repair does about a finding, in a plain sentence. `isFile`: it is about the cache as a whole. */
+export function prospect(problem: Problem, rule: string, isFile = false): string {
+  if (rule === "media_moved") return "A cleanup moves the entry to the cache of that directory.";
+  if (rule === "our_lock") return "A cleanup releases it.";
+  if (rule === "time_cut_by_another_mount") return "It is kept, always.";
+  if (rule === "legacy_format") return "A repair that is asked to migrate drops these fields and keeps the rest.";
+  switch (problem) {
+    case "orphaned":
+      return "A cleanup removes the entry, or moves it along when the file is found elsewhere in the library.";
+    case "superseded":
+    case "expired":
+      return "A cleanup removes the entry.";
+    case "leftover":
+      return "A cleanup removes it.";
+    case "changed":
+      return "A cleanup keeps the entry, unless it is asked for changed ones, too.";
+    case "drifted":
+      return "A cleanup keeps the entry; a repair corrects the name.";
+    case "corrupt":
+      return isFile
+        ? "A cleanup leaves the file alone; a repair saves every entry that can be read."
+        : "A cleanup keeps the entry; a repair removes it.";
+    case "oversize":
+      return "It goes when the cache needs room.";
+    case "unreachable":
+      return "It is kept: what cannot be checked is never removed.";
+  }
+}
+
+const SHORT: Readonly<Record<Problem, string>> = {
+  orphaned: "its media is gone",
+  superseded: "another entry is current",
+  expired: "past its age",
+  leftover: "left behind",
+  changed: "its media changed",
+  drifted: "it records another name",
+  corrupt: "not usable",
+  oversize: "next to go",
+  unreachable: "could not be checked",
+};
+
+/** A problem in a few words, for labels: `orphaned: its media is gone`. */
+export function inShort(problem: Problem): string {
+  return `${problem}: ${SHORT[problem]}`;
+}
+
+function clipped(text: string): string {
+  const line = printable(text);
+  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
+}

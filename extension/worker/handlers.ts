@@ -1,0 +1,105 @@
+import {
+  CacheOpsError,
+  inspectCache,
+  invoke,
+  loadRun,
+  operations,
+  parse,
+  previewFile,
+  survey,
+  surveyAgain,
+  type Context,
+  type Operation,
+} from "@cache-ops/shared";
+
+import type { Requests, Result } from "../protocol.ts";
+import { dashboardOf, type DashboardSources } from "./dashboard.ts";
+import type { Desk } from "./desk.ts";
+import { changesOf, directoriesOf, filesOf, overviewOf } from "./plan-pages.ts";
+import { directoryRow, directoryRows, summaryOf } from "./survey-pages.ts";
+
+type Handlers = {
+  readonly [K in Exclude<keyof Requests, "configure">]: (
+    params: Requests[K][0],
+    context: Context,
+    desk: Desk,
+  ) => Promise<Requests[K][1]>;
+};
+
+/** The most runs that `history` lists at once. */
+const MOST_RUNS = 1000;
+
+/** What the worker answers, by the name of the request. */
+export const handlers: Handlers = {
+  places: async (_params, _context, desk) => desk.places(),
+
+  async invoke({ operation: name, input }, context) {
+    const operation = named(name);
+    return resultOf(operation, await invoke(operation, input, context));
+  },
+
+  async validate({ operation: name, property, value }) {
+    const schema = named(name).input.properties[property];
+    if (schema === undefined) return `there is no ${property}`;
+    try {
+      parse(schema, value, property);
+      return null;
+    } catch (error) {
+      if (error instanceof CacheOpsError) return error.message;
+      throw error;
+    }
+  },
+
+  async survey({ refresh }, context, desk) {
+    if (refresh || desk.survey === undefined) desk.survey = { at: context.now(), seen: await survey(context) };
+    return summaryOf(desk.survey);
+  },
+
+  async resurvey({ directories }, context, desk) {
+    const known = desk.survey;
+    const seen = known === undefined ? await survey(context) : await surveyAgain(known.seen, directories, context);
+    desk.survey = { at: known?.at ?? context.now(), seen };
+    return summaryOf(desk.survey);
+  },
+
+  directories: async (params, _context, desk) => directoryRows(desk.survey?.seen, params),
+
+  directory: async ({ directory }, _context, desk) => directoryRow(desk.survey?.seen, directory),
+
+  inspect: async ({ cache, text }, context) => inspectCache(cache, text, context),
+
+  plan: async ({ plan, offset, limit }, context, desk) =>
+    overviewOf(desk.plan(plan, context), { offset, limit }, context),
+
+  changes: async ({ plan, ids }, context, desk) => changesOf(desk.plan(plan, context).plan, ids),
+
+  files: async ({ plan, limit, change }, context, desk) => filesOf(desk.plan(plan, context).plan, limit, change),
+
+  async preview({ plan, file, side }, context, desk) {
+    const preview = await previewFile(desk.plan(plan, context).plan, file, context);
+    return preview[side]?.toString("utf8") ?? null;
+  },
+
+  affected: async ({ run }, context) => directoriesOf(loadRun(context.state(), run)),
+
+  async dashboard(_params, context, desk) {
+    desk.survey ??= { at: context.now(), seen: await survey(context) };
+    const known = desk.survey;
+    const healthy = known.seen.roots.filter(({ state }) => state === "healthy").map(({ root }) => root);
+    const stats = healthy.length === 0 ? null : await invoke(named("stats"), { paths: healthy }, context);
+    const { runs } = (await invoke(named("history"), { limit: MOST_RUNS }, context)) as Pick<DashboardSources, "runs">;
+    return dashboardOf({ survey: known, stats, runs, mostRuns: MOST_RUNS });
+  },
+};
+
+function named(name: string): Operation {
+  const operation = operations.find((candidate) => candidate.name === name);
+  if (operation !== undefined) return operation;
+  throw new CacheOpsError("invalid_input", `there is no operation ${name}`, {
+    hint: `Known: ${operations.map((known) => known.name).join(", ")}.`,
+  });
+}
+
+function resultOf(operation: Operation, output: Record<string, unknown>): Result {
+  return { output, outcome: operation.outcome(output), view: operation.view(output) };
+}

@@ -1,0 +1,111 @@
+import { dirname, join, relative } from "node:path";
+
+import {
+  applySentence,
+  rootsOf,
+  type Change,
+  type Context,
+  type Plan,
+  type Run,
+  type StoredPlan,
+} from "@cache-ops/shared";
+
+import type { Page, PlanGroup, PlannedFile, PlanOverview } from "../protocol.ts";
+
+/** A plan for the review: what it adds up to, and a page of its directories. */
+export function overviewOf(
+  { plan, digest }: StoredPlan,
+  { offset, limit }: { readonly offset: number; readonly limit: number },
+  { configuration }: Context,
+): PlanOverview {
+  const groups = [...Map.groupBy(plan.changes, ({ cache }) => cache)];
+  const freed = freedBytes(plan);
+  const rules = Map.groupBy(plan.skipped, ({ rule }) => rule);
+  return {
+    plan: plan.id,
+    digest,
+    operation: plan.operation,
+    status: plan.status,
+    expiresAt: plan.expiresAt,
+    acknowledge: applySentence(plan, configuration),
+    entries: plan.totals.entries,
+    caches: plan.totals.caches,
+    bytes: plan.totals.bytes,
+    groups: {
+      total: groups.length,
+      rows: groups.slice(offset, offset + limit).map(([cache, changes]): PlanGroup => ({
+        cache,
+        label: labelOf(cache, plan),
+        ids: changes.map(({ id }) => id),
+        bytes: changes.reduce((sum, { id }) => sum + (freed.get(id) ?? 0), 0),
+      })),
+    },
+    skipped: [...rules].map(([rule, items]) => ({ rule, count: items.length })),
+    blocked: plan.blocked.map((blocked) => ({
+      guard: blocked.guard,
+      path: blocked.path,
+      message: blocked.message,
+      observed: blocked.observed,
+      advice: blocked.advice,
+      override: blocked.override,
+    })),
+    troubles: plan.troubles.map(({ path, message }) => ({ path, message })),
+  };
+}
+
+/** The changes with these numbers. */
+export function changesOf({ changes }: Plan, ids: readonly number[]): readonly Change[] {
+  const wanted = new Set(ids);
+  return changes.filter(({ id }) => wanted.has(id));
+}
+
+/** The files a plan writes or removes, each once; with `change` only those that this change is about. */
+export function filesOf({ actions }: Plan, limit: number, change: number | undefined): Page<PlannedFile> {
+  const byFile = Map.groupBy(
+    actions.filter((action) => action.type !== "release_lock"),
+    ({ file }) => file,
+  );
+  const files = [...byFile].map(([file, steps]): PlannedFile => {
+    const [first, last] = [steps[0], steps.at(-1)];
+    return {
+      file,
+      changes: steps.flatMap((step) => step.changes),
+      isNew: first?.seen === null,
+      isRemoved: last?.type === "remove_file",
+    };
+  });
+  const wanted = change === undefined ? files : files.filter(({ changes }) => changes.includes(change));
+  return { total: wanted.length, rows: wanted.slice(0, limit) };
+}
+
+/** The directories whose caches a run changed, as paths below the roots that were given. */
+export function directoriesOf({ work }: Run): string[] {
+  const places = work.actions.map(({ lock }) => {
+    const directory = dirname(lock);
+    const passport = work.passports.find(({ realPath }) => isIn(realPath, directory));
+    return passport === undefined ? directory : join(passport.root, relative(passport.realPath, directory));
+  });
+  return [...new Set(places)];
+}
+
+/** Bytes that the actions free, by the number of the first change each carries out. */
+function freedBytes({ actions }: Plan): ReadonlyMap<number, number> {
+  const freed = new Map<number, number>();
+  for (const action of actions) {
+    const [id] = action.changes;
+    if (id === undefined || action.type === "release_lock") continue;
+    const bytes = (action.seen?.size ?? 0) - (action.type === "write_file" ? action.result.size : 0);
+    freed.set(id, (freed.get(id) ?? 0) + bytes);
+  }
+  return freed;
+}
+
+function labelOf(cache: string, { passports }: Plan): string {
+  const directory = dirname(cache);
+  const root = rootsOf(passports).find((path) => isIn(path, directory));
+  return root === undefined ? directory : relative(root, directory) || ".";
+}
+
+function isIn(root: string, path: string): boolean {
+  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}

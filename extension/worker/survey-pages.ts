@@ -1,0 +1,140 @@
+import { dirname, relative } from "node:path";
+
+import { countByProblem, isStale, type Problem, type Survey } from "@cache-ops/shared";
+
+import type { DirectoryRow, Page, Requests, RootRow, Selection, SurveySummary } from "../protocol.ts";
+
+/** A survey's directories as the tree shows them, worked out once. */
+interface Index {
+  readonly byRoot: ReadonlyMap<string, readonly Row[]>;
+  readonly byDirectory: ReadonlyMap<string, Row>;
+}
+
+interface Row extends DirectoryRow {
+  /** What a search looks in, in lower case. */
+  readonly text: string;
+}
+
+const indexes = new WeakMap<Survey, Index>();
+
+/** The roots with what they add up to. */
+export function summaryOf({ at, seen }: { readonly at: number; readonly seen: Survey }): SurveySummary {
+  const { byRoot } = indexOf(seen);
+  const roots = seen.roots.map(({ library, root, state, detail }): RootRow => {
+    const rows = byRoot.get(root) ?? [];
+    return {
+      library,
+      root,
+      state,
+      detail,
+      caches: rows.filter(({ cache }) => cache !== null).length,
+      entries: sum(rows.map(({ entries }) => entries)),
+      bytes: sum(rows.map(({ bytes }) => bytes)),
+      stale: sum(rows.map(({ stale }) => stale)),
+      byProblem: addUp(rows.map(({ byProblem }) => byProblem)),
+      troubles: seen.scan.troubles.filter(({ path }) => path === root || path.startsWith(`${root}/`)).length,
+    };
+  });
+  return { at, roots };
+}
+
+/** The directories of a root that the selection lets through, in its order. */
+export function directoryRows(
+  seen: Survey | undefined,
+  { root, selection, offset, limit }: Requests["directories"][0],
+): Page<DirectoryRow> {
+  const chosen = seen === undefined ? [] : chosenRows(indexOf(seen).byRoot.get(root) ?? [], selection);
+  return { total: chosen.length, rows: chosen.slice(offset, offset + limit).map(withoutText) };
+}
+
+/** What is known of one directory. */
+export function directoryRow(seen: Survey | undefined, directory: string): DirectoryRow | null {
+  const row = seen && indexOf(seen).byDirectory.get(directory);
+  return row === undefined ? null : withoutText(row);
+}
+
+function withoutText({ text: _text, ...row }: Row): DirectoryRow {
+  return row;
+}
+
+/** The last selection that was asked for: the next page of it costs nothing. */
+let last: { readonly rows: readonly Row[]; readonly key: string; readonly chosen: readonly Row[] } | undefined;
+
+function chosenRows(rows: readonly Row[], selection: Selection): readonly Row[] {
+  const key = JSON.stringify(selection);
+  if (last?.rows === rows && last.key === key) return last.chosen;
+  const wanted = selection.search.toLowerCase();
+  const chosen = rows
+    .filter(({ byProblem }) => selection.problems.length === 0 || selection.problems.some((name) => name in byProblem))
+    .filter(({ text }) => wanted === "" || text.includes(wanted))
+    .toSorted(ORDERS[selection.sort]);
+  last = { rows, key, chosen };
+  return chosen;
+}
+
+const byName = (a: Row, b: Row) => (a.label < b.label ? -1 : Number(a.label > b.label));
+const ORDERS: Readonly<Record<Selection["sort"], (a: Row, b: Row) => number>> = {
+  stale: (a, b) => b.stale - a.stale || problems(b) - problems(a) || byName(a, b),
+  size: (a, b) => b.bytes - a.bytes || byName(a, b),
+  age: (a, b) => (a.modifiedAt ?? Infinity) - (b.modifiedAt ?? Infinity) || byName(a, b),
+  name: byName,
+};
+
+function problems({ byProblem }: Row): number {
+  return sum(Object.values(byProblem));
+}
+
+function indexOf(seen: Survey): Index {
+  const known = indexes.get(seen);
+  if (known !== undefined) return known;
+  const made = makeIndex(seen);
+  indexes.set(seen, made);
+  return made;
+}
+
+function makeIndex({ roots, scan }: Survey): Index {
+  const byDirectory = new Map<string, Row>();
+  const found = Map.groupBy(scan.found, ({ finding }) => dirname(finding.cache));
+  const seenAt = new Map(scan.caches.map((cache) => [dirname(cache.cache), cache]));
+  const rootAt = new Map(scan.found.map(({ finding, root }) => [dirname(finding.cache), root]));
+  for (const directory of new Set([...seenAt.keys(), ...found.keys()])) {
+    const cache = seenAt.get(directory);
+    const findings = found.get(directory) ?? [];
+    const root = cache?.root ?? rootAt.get(directory) ?? directory;
+    const label = relative(root, directory) || ".";
+    byDirectory.set(directory, {
+      directory,
+      label,
+      cache: cache?.cache ?? null,
+      entries: cache?.entries ?? 0,
+      bytes: cache?.content.size ?? 0,
+      modifiedAt: cache?.mtimeMs ?? null,
+      stale: findings.filter(({ finding }) => isStale(finding.problem)).length,
+      byProblem: countByProblem(findings.map(({ finding }) => finding)),
+      files: findings.flatMap(({ finding, path }) =>
+        finding.entry === null
+          ? [{ path: path ?? finding.cache, problem: finding.problem, ...ruleOf(finding.reason) }]
+          : [],
+      ),
+      text: [label, ...findings.map(({ finding }) => finding.name ?? "")].join("\n").toLowerCase(),
+    });
+  }
+  const rootOf = (directory: string) => seenAt.get(directory)?.root ?? rootAt.get(directory);
+  const byRoot = new Map<string, Row[]>(roots.map(({ root }) => [root, []]));
+  for (const row of byDirectory.values()) byRoot.get(rootOf(row.directory) ?? "")?.push(row);
+  return { byRoot, byDirectory };
+}
+
+function ruleOf({ rule, observed }: { readonly rule: string; readonly observed: string | number | null }) {
+  return { rule, observed };
+}
+
+function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<Problem, number> {
+  const total: Record<string, number> = {};
+  for (const each of counts) for (const [name, count] of Object.entries(each)) total[name] = (total[name] ?? 0) + count;
+  return total;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { writePrivateFile } from "../../extension/private-file.ts";
+import { remoteServersIn, tokenKey } from "../../extension/remote-servers.ts";
+import { OFFERED, parseTask } from "../../extension/task-definition.ts";
+import { makePlace } from "../support/place.ts";
+
+describe("the file that tells agents the configuration", () => {
+  it("can be read by nobody else, and takes the place of an older one as a whole", async () => {
+    const file = join(makePlace(), "storage", "config.json");
+    await writePrivateFile(file, "old");
+    await writePrivateFile(file, "new");
+    assert.equal(readFileSync(file, "utf8"), "new");
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.deepEqual(readdirSync(join(file, "..")), ["config.json"]);
+  });
+
+  it("is as it was, with nothing beside it, when the new one cannot be put there", async () => {
+    const directory = makePlace();
+    const file = join(directory, "config.json");
+    mkdirSync(file);
+    writeFileSync(join(file, "kept"), "");
+    await assert.rejects(writePrivateFile(file, "new"));
+    assert.deepEqual(readdirSync(directory), ["config.json"]);
+    assert.deepEqual(readdirSync(file), ["kept"]);
+  });
+});
+
+describe("servers on other hosts", () => {
+  it("are taken from the setting where they can be used, each name once, and the rest is told", () => {
+    const nas = { name: "nas", url: "https://nas.local:8080/mcp" };
+    const { servers, problems } = remoteServersIn([
+      nas,
+      { name: "nas", url: "https://other/mcp" },
+      { name: "file", url: "file:///etc/passwd" },
+      { name: "none" },
+      { url: "https://x/mcp" },
+      "text",
+      null,
+    ]);
+    assert.deepEqual(servers, [nas]);
+    assert.equal(problems.length, 6);
+    assert.deepEqual(remoteServersIn("text"), { servers: [], problems: [] });
+  });
+
+  it("have their tokens by address, so that a name that means another host takes none along", () => {
+    const name = "nas";
+    assert.notEqual(tokenKey({ name, url: "https://a/mcp" }), tokenKey({ name, url: "https://b/mcp" }));
+    assert.equal(tokenKey({ name, url: "https://A/mcp" }), tokenKey({ name: "other", url: "https://a/mcp" }));
+  });
+});
+
+describe("tasks", () => {
+  it("are offered for what only looks, without a word more", () => {
+    assert.deepEqual(OFFERED, ["list", "stats", "check", "cleanup", "doctor"]);
+  });
+
+  it("are any operation with words of text, and nothing else", () => {
+    assert.deepEqual(parseTask({ type: "cache-ops", operation: "check" }), { operation: "check", args: [] });
+    const args = ["films", "--json"];
+    assert.deepEqual(parseTask({ operation: "cleanup", args }), { operation: "cleanup", args });
+    assert.throws(() => parseTask({ operation: "mcp" }), /one of list, stats/);
+    assert.throws(() => parseTask({ operation: "check", args: "films" }), /list of texts/);
+    assert.throws(() => parseTask({ operation: "check", args: [1] }), /list of texts/);
+  });
+});
