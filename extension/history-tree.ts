@@ -47,6 +47,7 @@ function itemOf(line: RunLine): vscode.TreeItem {
   const state = undoneBy !== null ? "undone" : status === "complete" ? "" : status;
   item.id = run;
   item.description = [size, ago(Date.parse(startedAt), Date.now()), state].filter((part) => part !== "").join(" · ");
+  item.accessibilityInformation = { label: `${String(item.label)}, ${item.description}` };
   item.iconPath = iconOf(line);
   item.contextValue = canUndo ? "run.undoable" : "run";
   item.tooltip = [

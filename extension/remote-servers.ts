@@ -30,6 +30,12 @@ export function tokenKey({ url }: RemoteServer): string {
   return `agents.token:${new URL(url).href}`;
 }
 
+/** Whether what is sent to a server can be read on its way: no encryption, and not on this host only. */
+export function isReadableOnTheWay({ url }: RemoteServer): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
 function isWebAddress(text: string): boolean {
   return URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol);
 }

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 
 import type { Editor } from "./editor.ts";
-import { tokenKey, type RemoteServer } from "./remote-servers.ts";
+import { isReadableOnTheWay, tokenKey, type RemoteServer } from "./remote-servers.ts";
 
 /**
  * The token of a server, from the editor's secret storage; asked for when there is none. Empty: go without one.
@@ -39,10 +39,12 @@ export async function chooseServerToken({ extension }: Editor, servers: readonly
   return true;
 }
 
-async function askForToken({ name, url }: RemoteServer, how: string): Promise<string | undefined> {
+async function askForToken(server: RemoteServer, how: string): Promise<string | undefined> {
+  const { name, url } = server;
+  const warning = isReadableOnTheWay(server) ? " It is not encrypted: others on the network can read the token." : "";
   const typed = await vscode.window.showInputBox({
     title: `Token of ${name}`,
-    prompt: `${url} writes it to the file mcp-token of its state directory. ${how}`,
+    prompt: `${url} writes it to the file mcp-token of its state directory.${warning} ${how}`,
     password: true,
     ignoreFocusOut: true,
     // A token goes into a header: no line breaks, nothing beyond ASCII.

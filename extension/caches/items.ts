@@ -12,6 +12,9 @@ export function itemOf(node: Node, now: number): vscode.TreeItem {
   const item = bare(node, now);
   // Rows that stand for nothing lasting need no identity.
   if (node.type !== "message") item.id = idOf(node);
+  // Else the tooltip would be read out, without the figures beside the name.
+  const label = typeof item.label === "string" ? item.label : "";
+  item.accessibilityInformation ??= { label: [label, item.description].filter(Boolean).join(", ") };
   return item;
 }
 

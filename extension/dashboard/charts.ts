@@ -130,6 +130,7 @@ function options(place: HTMLElement, { moments, values, series }: Shape): uPlot.
         grid: { show: false },
         size: 32,
         space: 70,
+        incrs: TIMES,
         values: (_, ticks, _axis, _space, apart) => ticks.map((tick) => tickText(tick * 1000, apart)),
       },
       { ...axis, size: 72, space: 40, incrs: WHOLE, values: (_, ticks) => ticks.map(values) },
@@ -139,6 +140,14 @@ function options(place: HTMLElement, { moments, values, series }: Shape): uPlot.
 
 /** Distances between the marks of an axis: whole numbers, so that no half run and no half byte is named. */
 const WHOLE = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+
+const [MINUTE, HOUR, DAY] = [60, 3600, 86_400];
+/** Distances between moments, in seconds: none so short that two would read the same. */
+const TIMES = [
+  ...[1, 5, 15, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 6, 12].map((hours) => hours * HOUR),
+  ...[1, 2, 5, 10, 15, 30, 90, 180, 365, 730, 1825].map((days) => days * DAY),
+];
 
 function colors() {
   const style = getComputedStyle(document.body);

@@ -6,6 +6,7 @@ const small = new Intl.NumberFormat(locale, { style: "percent", maximumFractionD
 const absolute = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
 const dayShort = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const month = new Intl.DateTimeFormat(locale, { month: "short", year: "numeric" });
 const hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(locale, { style: "narrow" });
 
@@ -52,7 +53,8 @@ export function dayText(time: number): string {
 
 /** A moment on the axis of a chart whose marks lie so far apart (in seconds). */
 export function tickText(time: number, apartSeconds: number): string {
-  return (apartSeconds < 86_400 ? hour : dayShort).format(time);
+  if (apartSeconds < 86_400) return hour.format(time);
+  return (apartSeconds < 28 * 86_400 ? dayShort : month).format(time);
 }
 
 const STEPS = [

@@ -1,4 +1,4 @@
-import { element, section } from "./element.ts";
+import { element, section, type Child } from "./element.ts";
 import type { Dashboard } from "./figures.ts";
 import { bytesText, countText, plural } from "./format.ts";
 
@@ -9,33 +9,26 @@ export function totalsSection({ libraries, media }: Dashboard, onCleanup: () => 
     healthy.reduce((total, row) => total + row[figure], 0);
   const names = new Set(healthy.map(({ library }) => library)).size;
   const stale = sum("stale");
-  const tile = (term: string, value: string, ...more: readonly (Node | false)[]) =>
-    element("div", { class: "tile" }, element("dt", {}, term), element("dd", {}, value), ...more);
-  const cleanup = () =>
+  const tile = (term: string, value: string, more: Child = false, kind = "") =>
     element(
-      "dd",
-      { class: "action" },
-      element("button", { type: "button", id: "cleanup", "aria-describedby": "stale-figure" }, "Clean Up…"),
+      "div",
+      { class: `tile ${kind}` },
+      element("dt", {}, term),
+      element("dd", {}, value),
+      more !== false && element("dd", { class: "more" }, more),
     );
-  const action = stale > 0 && cleanup();
-  if (action !== false) action.firstElementChild?.addEventListener("click", onCleanup);
-  const more =
-    healthy.length > names
-      ? element("dd", { class: "more" }, `in ${plural(healthy.length, "directory", "directories")}`)
-      : false;
-  const staleTile = tile("Stale", countText(stale), action);
-  staleTile.classList.toggle("stale", stale > 0);
-  staleTile.querySelector("dd")?.setAttribute("id", "stale-figure");
+  const cleanup = stale > 0 && element("button", { type: "button", id: "cleanup", click: onCleanup }, "Clean Up…");
+  const directories = healthy.length > names && `in ${plural(healthy.length, "directory", "directories")}`;
   return section(
     "totals",
     "Totals",
     element(
       "dl",
       { class: "tiles" },
-      tile("Libraries", countText(names), more),
+      tile("Libraries", countText(names), directories),
       tile("Caches", countText(sum("caches"))),
       tile("Entries", countText(sum("entries"))),
-      staleTile,
+      tile("Stale", countText(stale), cleanup, stale > 0 ? "stale" : ""),
       tile("Cache size", bytesText(sum("bytes"))),
       media !== null && tile("Media size", bytesText(media.mediaBytes)),
     ),

@@ -1,7 +1,7 @@
 import { element } from "./element.ts";
 
 /** A column: its head, and whether it holds numbers. */
-export type Column = readonly [head: string, isNumber?: boolean];
+type Column = readonly [head: string, isNumber?: boolean];
 
 /** What a table of many columns shows. The first cell of a row names it. */
 export interface WideTable {

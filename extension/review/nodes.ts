@@ -19,6 +19,13 @@ export type Node =
 
 /** How a node is shown; `unchecked` are the numbers of the changes that were taken out. */
 export function itemOf(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  const item = bare(node, unchecked);
+  const label = typeof item.label === "string" ? item.label : "";
+  item.accessibilityInformation = { label: [label, item.description].filter(Boolean).join(", ") };
+  return item;
+}
+
+function bare(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
   switch (node.type) {
     case "group":
       return groupItem(node.group, unchecked);

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 
 import { writePrivateFile } from "../../extension/private-file.ts";
-import { remoteServersIn, tokenKey } from "../../extension/remote-servers.ts";
+import { isReadableOnTheWay, remoteServersIn, tokenKey } from "../../extension/remote-servers.ts";
 import { OFFERED, parseTask } from "../../extension/task-definition.ts";
 import { makePlace } from "../support/place.ts";
 
@@ -49,6 +49,16 @@ describe("servers on other hosts", () => {
     const name = "nas";
     assert.notEqual(tokenKey({ name, url: "https://a/mcp" }), tokenKey({ name, url: "https://b/mcp" }));
     assert.equal(tokenKey({ name, url: "https://A/mcp" }), tokenKey({ name: "other", url: "https://a/mcp" }));
+  });
+});
+
+describe("a server's token", () => {
+  it("is said to be readable on its way where nothing encrypts it, except on this host", () => {
+    const isReadable = (url: string) => isReadableOnTheWay({ name: "nas", url });
+    for (const url of ["http://nas.local/mcp", "http://127.0.0.1.evil.com/", "http://10.0.0.1/"])
+      assert.equal(isReadable(url), true, url);
+    for (const url of ["https://nas.local/mcp", "http://localhost:7777/mcp", "http://127.0.0.1:7777/", "http://[::1]/"])
+      assert.equal(isReadable(url), false, url);
   });
 });
 

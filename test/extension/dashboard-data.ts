@@ -35,7 +35,7 @@ export function makeFilms(): string {
 }
 
 /** A library whose every name and value is markup. */
-export function makeHostileLibrary(): string {
+function makeHostileLibrary(): string {
   const root = join(makePlace("hostile"), HOSTILE.replaceAll("/", ""));
   const media = writeMedia(join(root, HOSTILE), `${HOSTILE}.mkv`);
   const value = JSON.stringify(HOSTILE);

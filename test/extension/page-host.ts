@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
+import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 
 import { pageHtml } from "../../extension/dashboard/html.ts";
@@ -13,7 +13,6 @@ import { launchBrowser } from "../host/browser.ts";
 import type { Theme } from "./themes.ts";
 
 const DIST = fileURLToPath(new URL("../../extension/dist/", import.meta.url));
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** What the stand-in for the editor noted on the page. */
 interface Noted {
@@ -55,13 +54,6 @@ export interface PageHost {
 
 declare global {
   var noted: Noted;
-  var axe: { run(): Promise<{ violations: readonly AxeViolation[] }> };
-}
-
-interface AxeViolation {
-  readonly id: string;
-  readonly help: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
 /** Starts server and browser. */
@@ -135,8 +127,10 @@ async function showPage(
     tell: (message) =>
       page.evaluate((data) => void globalThis.dispatchEvent(new MessageEvent("message", { data })), message),
     async axe() {
-      await page.evaluate(AXE);
-      const { violations } = await page.evaluate(() => globalThis.axe.run());
+      await page.evaluate(axe.source);
+      const { violations } = await page.evaluate(() =>
+        (globalThis as unknown as { readonly axe: typeof axe }).axe.run(),
+      );
       return violations.flatMap(({ id, help, nodes }) =>
         nodes.map((node) => `${id} (${help}): ${node.html} ${node.failureSummary ?? ""}`),
       );

@@ -34,7 +34,7 @@ export const THEMES: readonly Theme[] = [
       "--vscode-progressBar-background": "#0078d4",
       "--vscode-editorWarning-foreground": "#cca700",
       "--vscode-charts-blue": "#59a4f9",
-      "--vscode-charts-orange": "#d18616",
+      "--vscode-charts-yellow": "#cca700",
     },
   },
   {
@@ -58,7 +58,7 @@ export const THEMES: readonly Theme[] = [
       "--vscode-progressBar-background": "#005fb8",
       "--vscode-editorWarning-foreground": "#bf8803",
       "--vscode-charts-blue": "#1a85ff",
-      "--vscode-charts-orange": "#d18616",
+      "--vscode-charts-yellow": "#bf8803",
     },
   },
   {
@@ -79,7 +79,7 @@ export const THEMES: readonly Theme[] = [
       "--vscode-progressBar-background": "#6fc3df",
       "--vscode-editorWarning-foreground": "#ffd370",
       "--vscode-charts-blue": "#59a4f9",
-      "--vscode-charts-orange": "#d18616",
+      "--vscode-charts-yellow": "#ffd370",
     },
   },
   {
@@ -103,7 +103,7 @@ export const THEMES: readonly Theme[] = [
       "--vscode-progressBar-background": "#6fc3df",
       "--vscode-editorWarning-foreground": "#895503",
       "--vscode-charts-blue": "#1a85ff",
-      "--vscode-charts-orange": "#d18616",
+      "--vscode-charts-yellow": "#895503",
     },
   },
 ];

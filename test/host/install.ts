@@ -84,5 +84,5 @@ function npm(directory: string): void {
 }
 
 function advice(): string {
-  return `Is the npm registry reachable, and is 1 GB free? Then remove ${DIRECTORY} and try again.`;
+  return `Is the npm registry reachable, and is 1 GB free in ${DIRECTORY}?`;
 }

@@ -1,7 +1,5 @@
 import type { Locator, Page } from "playwright-core";
 
-const PATIENCE_MS = 15_000;
-
 /** The box that drops down from the title: palette, choices, questions for a text. */
 export class QuickInput {
   readonly #page: Page;
@@ -17,16 +15,16 @@ export class QuickInput {
   /** Waits for it, by its title if one is given. */
   async opened(title?: string): Promise<void> {
     const box = title === undefined ? this.box : this.box.filter({ has: this.#page.getByText(title, { exact: true }) });
-    await box.waitFor({ timeout: PATIENCE_MS });
+    await box.waitFor();
   }
 
   async closed(): Promise<void> {
-    await this.box.waitFor({ state: "hidden", timeout: PATIENCE_MS });
+    await this.box.waitFor({ state: "hidden" });
   }
 
   /** Replaces what is in the field. */
   async type(text: string): Promise<void> {
-    await this.#field.fill(text, { timeout: PATIENCE_MS });
+    await this.#field.fill(text);
   }
 
   /** The row of a choice. Rows out of sight are not there: type to narrow them down. */
@@ -37,7 +35,7 @@ export class QuickInput {
 
   /** Labels of the choices in sight. */
   async items(): Promise<string[]> {
-    await this.box.locator(".quick-input-list .monaco-list-row").first().waitFor({ timeout: PATIENCE_MS });
+    await this.box.locator(".quick-input-list .monaco-list-row").first().waitFor();
     return this.box
       .locator(".quick-input-list .monaco-list-row .quick-input-list-row:first-child .label-name")
       .allInnerTexts();
@@ -45,30 +43,30 @@ export class QuickInput {
 
   /** Takes one of the choices. */
   async pick(label: string | RegExp): Promise<void> {
-    await this.item(label).first().click({ timeout: PATIENCE_MS });
+    await this.item(label).first().click();
   }
 
   /** Ticks a choice, where several can be taken; or unticks it. */
   async check(label: string | RegExp, checked = true): Promise<void> {
     const box = this.item(label).first().locator("[role=checkbox], input[type=checkbox]").first();
-    await box.waitFor({ timeout: PATIENCE_MS });
+    await box.waitFor();
     if ((await isChecked(box)) !== checked) await box.click();
   }
 
   /** Enter. */
   async accept(): Promise<void> {
-    await this.#field.press("Enter", { timeout: PATIENCE_MS });
+    await this.#field.press("Enter");
   }
 
   /** Escape. */
   async cancel(): Promise<void> {
-    await this.#field.press("Escape", { timeout: PATIENCE_MS });
+    await this.#field.press("Escape");
     await this.closed();
   }
 
   /** What it says below the field: the prompt, or what is wrong with the text. */
   async message(): Promise<string> {
-    return this.box.locator(".quick-input-message").innerText({ timeout: PATIENCE_MS });
+    return this.box.locator(".quick-input-message").innerText();
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { env } from "node:process";
+import { stripVTControlCharacters } from "node:util";
 
 import type { Locator, Page } from "playwright-core";
 
@@ -33,6 +34,7 @@ export class Workbench {
   private constructor(server: Server, page: Page, close: () => Promise<void>) {
     this.server = server;
     this.page = page;
+    page.setDefaultTimeout(PATIENCE_MS);
     this.quickInput = new QuickInput(page);
     this.#close = close;
   }
@@ -73,9 +75,8 @@ export class Workbench {
       return await action();
     } catch (error) {
       const picture = await this.screenshot(`failed ${what}`).catch((cause: unknown) => `none, ${String(cause)}`);
-      throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}\nPicture: ${picture}`, {
-        cause: error,
-      });
+      const reason = stripVTControlCharacters(error instanceof Error ? error.message : String(error));
+      throw new Error(`${what}: ${reason}\nPicture: ${picture}`, { cause: error });
     }
   }
 
@@ -87,13 +88,15 @@ export class Workbench {
       });
       await tab.waitFor({ timeout: START_MS });
       if (!/\bchecked\b/.test((await tab.getAttribute("class")) ?? "")) await tab.locator("a.action-label").click();
-      await this.page.locator(`.sidebar .title-label`, { hasText: title }).waitFor({ timeout: PATIENCE_MS });
+      await this.page.locator(`.sidebar .title-label`, { hasText: title }).waitFor();
     });
   }
 
   /** A view in the side bar or the panel, by its name. */
   view(name: string): Locator {
-    const header = this.page.locator(`.pane-header[aria-label^="${name} Section"], .pane-header[aria-label="${name}"]`);
+    const header = this.page.locator(
+      `.pane-header[aria-label="${name} Section"], .pane-header[aria-label^="${name} - "]`,
+    );
     return this.page.locator(".pane").filter({ has: header });
   }
 
@@ -109,7 +112,7 @@ export class Workbench {
     const row = this.row(label, view);
     return this.step(`find ${label} in ${view}`, async () => {
       const tree = this.view(view).locator(".monaco-list").first();
-      await tree.locator("[role=treeitem]").first().waitFor({ timeout: PATIENCE_MS });
+      await tree.locator("[role=treeitem]").first().waitFor();
       if (await row.isVisible()) return row;
       await tree.hover();
       await this.page.mouse.wheel(0, -1_000_000);
@@ -128,10 +131,10 @@ export class Workbench {
   async expand(label: string | RegExp, view?: string, expanded = true): Promise<void> {
     await this.step(`expand ${label}`, async () => {
       const row = this.row(label, view);
-      await row.waitFor({ timeout: PATIENCE_MS });
+      await row.waitFor();
       if ((await row.getAttribute("aria-expanded")) === String(expanded)) return;
       await row.locator(".monaco-tl-twistie").click();
-      await row.and(this.page.locator(`[aria-expanded="${expanded}"]`)).waitFor({ timeout: PATIENCE_MS });
+      await row.and(this.page.locator(`[aria-expanded="${expanded}"]`)).waitFor();
     });
   }
 
@@ -139,10 +142,10 @@ export class Workbench {
   async setChecked(label: string | RegExp, checked: boolean, view?: string): Promise<void> {
     await this.step(`${checked ? "tick" : "untick"} ${label}`, async () => {
       const box = this.row(label, view).locator("[role=checkbox]").first();
-      await box.waitFor({ timeout: PATIENCE_MS });
+      await box.waitFor();
       if ((await isChecked(box)) === checked) return;
       await box.click();
-      await box.and(this.page.locator(`[aria-checked="${checked}"]`)).waitFor({ timeout: PATIENCE_MS });
+      await box.and(this.page.locator(`[aria-checked="${checked}"]`)).waitFor();
     });
   }
 
@@ -154,21 +157,21 @@ export class Workbench {
   async rowAction(label: string | RegExp, action: string, view?: string): Promise<void> {
     await this.step(`${action} on ${label}`, async () => {
       const row = this.row(label, view);
-      await row.hover({ timeout: PATIENCE_MS });
-      await row.locator(`.actions a[aria-label^="${action}"]`).click({ timeout: PATIENCE_MS });
+      await row.hover();
+      await row.locator(`.actions a[aria-label^="${action}"]`).click();
     });
   }
 
   /** Takes an entry of the menu that a right click on a row opens. */
   async rowMenu(label: string | RegExp, entry: string, view?: string): Promise<void> {
     await this.step(`${entry} in the menu of ${label}`, async () => {
-      await this.row(label, view).click({ button: "right", timeout: PATIENCE_MS });
+      await this.row(label, view).click({ button: "right" });
       const item = this.page.locator(".monaco-menu .action-label", { hasText: whole(entry) }).first();
-      await item.waitFor({ timeout: PATIENCE_MS });
+      await item.waitFor();
       // A menu lets the clicks of its first moment pass, for they are often those that opened it.
       await this.page.waitForTimeout(300);
       await item.click();
-      await item.waitFor({ state: "hidden", timeout: PATIENCE_MS });
+      await item.waitFor({ state: "hidden" });
     });
   }
 
@@ -176,10 +179,10 @@ export class Workbench {
   async viewAction(view: string, action: string): Promise<void> {
     await this.step(`${action} of ${view}`, async () => {
       const pane = this.view(view);
-      await pane.hover({ timeout: PATIENCE_MS });
+      await pane.hover();
       const inPane = pane.locator(`.pane-header a[aria-label^="${action}"]`);
       const inTitle = this.page.locator(`.sidebar .composite.title a[aria-label^="${action}"]`);
-      await inPane.or(inTitle).filter({ visible: true }).first().click({ timeout: PATIENCE_MS });
+      await inPane.or(inTitle).filter({ visible: true }).first().click();
     });
   }
 
@@ -190,7 +193,7 @@ export class Workbench {
       await this.quickInput.type(`>${title}`);
       const item = this.quickInput.item(title).first();
       // A command is there once its extension is known.
-      await item.waitFor({ timeout: PATIENCE_MS });
+      await item.waitFor();
       if (/\bfocused\b/.test((await item.getAttribute("class")) ?? "")) await this.quickInput.accept();
       else await item.click();
     });
@@ -224,7 +227,7 @@ export class Workbench {
   async answerToast(text: string | RegExp, button: string): Promise<void> {
     const toast = await this.toast(text);
     const choice = toast.locator(".notification-list-item-buttons-container a", { hasText: whole(button) });
-    await this.step(`${button} in the toast ${text}`, () => choice.click({ timeout: PATIENCE_MS }));
+    await this.step(`${button} in the toast ${text}`, () => choice.click());
   }
 
   /** Removes all toasts; those that tell of progress are hidden. */
@@ -232,7 +235,7 @@ export class Workbench {
     if ((await this.page.locator(".notification-toast").count()) === 0) return;
     await this.runCommand("Notifications: Clear All Notifications");
     const toasts = this.page.locator(".notifications-toasts.visible");
-    await this.step("dismiss toasts", () => toasts.waitFor({ state: "hidden", timeout: PATIENCE_MS }));
+    await this.step("dismiss toasts", () => toasts.waitFor({ state: "hidden" }));
     // VS Code shows no more than a few toasts in 0.8 s; the rest goes unseen into its list.
     await this.page.waitForTimeout(900);
   }
@@ -243,7 +246,7 @@ export class Workbench {
       const dialog = this.page.locator(".monaco-dialog-box").filter({ hasText: text });
       await dialog.waitFor({ timeout: START_MS });
       await dialog.locator("a.monaco-button, .monaco-text-button", { hasText: whole(button) }).click();
-      await dialog.waitFor({ state: "hidden", timeout: PATIENCE_MS });
+      await dialog.waitFor({ state: "hidden" });
     });
   }
 
@@ -263,7 +266,7 @@ export class Workbench {
       await this.quickInput.type(THEMES[theme].label);
       await this.quickInput.pick(THEMES[theme].label);
       await this.quickInput.closed();
-      await this.page.locator(`.monaco-workbench.${THEMES[theme].class}`).waitFor({ timeout: PATIENCE_MS });
+      await this.page.locator(`.monaco-workbench.${THEMES[theme].class}`).waitFor();
     });
   }
 
@@ -271,7 +274,7 @@ export class Workbench {
   async editorText(): Promise<string> {
     return this.step("read the editor", async () => {
       const editor = this.page.locator(".editor-group-container.active .monaco-editor[role=code]").last();
-      await editor.locator(".view-lines").click({ timeout: PATIENCE_MS, position: { x: 5, y: 5 } });
+      await editor.locator(".view-lines").click({ position: { x: 5, y: 5 } });
       await this.page.evaluate(() => navigator.clipboard.writeText(""));
       await this.page.keyboard.press("Control+A");
       await this.page.keyboard.press("Control+C");
