@@ -4,6 +4,7 @@ import { openDashboard } from "./dashboard.ts";
 import type { Editor } from "./editor.ts";
 import { askForInput } from "./form.ts";
 import { invokeShown, shown } from "./invoke.ts";
+import { openSettings } from "./open-settings.ts";
 import { OPERATIONS, operationNamed, type OperationInfo } from "./operations.ts";
 import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
@@ -24,9 +25,7 @@ export function registerCommands(editor: Editor): void {
   }
   editor.extension.subscriptions.push(
     vscode.commands.registerCommand("cacheOps.showLog", () => editor.log.show()),
-    vscode.commands.registerCommand("cacheOps.openSettings", () =>
-      vscode.commands.executeCommand("workbench.action.openSettings", "@ext:cache-ops.cache-ops"),
-    ),
+    vscode.commands.registerCommand("cacheOps.openSettings", () => openSettings()),
   );
 }
 

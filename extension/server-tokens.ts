@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 
 import type { Editor } from "./editor.ts";
+import { openSettings } from "./open-settings.ts";
 import { isReadableOnTheWay, tokenKey, type RemoteServer } from "./remote-servers.ts";
 
 /**
@@ -21,7 +22,7 @@ export async function chooseServerToken({ extension }: Editor, servers: readonly
     const open = "Open Settings";
     const text = "Cache Ops: no server on another host is named in the setting cacheOps.agents.servers.";
     if ((await vscode.window.showInformationMessage(text, open)) === open)
-      await vscode.commands.executeCommand("workbench.action.openSettings", "cacheOps.agents.servers");
+      await openSettings("cacheOps.agents.servers");
     return false;
   }
   const items = await Promise.all(

@@ -62,7 +62,13 @@ export function manifest(file: string): string {
     properties.operation.enum = operations.map(({ name }) => name);
   const settings = Object.fromEntries(settingsOf(Configuration, "cacheOps"));
   const others = Object.entries(contributes.configuration.properties).filter(([name]) => !(name in settings));
-  contributes.configuration.properties = { ...settings, ...Object.fromEntries(others) };
+  contributes.configuration.properties = Object.fromEntries(
+    // In this order the editor shows them, too, instead of by name.
+    Object.entries({ ...settings, ...Object.fromEntries(others) }).map(([name, setting], order) => [
+      name,
+      { ...setting, order },
+    ]),
+  );
   return `${JSON.stringify(parts, null, 2)}\n`;
 }
 

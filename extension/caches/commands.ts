@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 
 import type { Editor } from "../editor.ts";
 import { invokeShown, showError } from "../invoke.ts";
+import { openSettings } from "../open-settings.ts";
 import { patternOf } from "../pattern.ts";
 import { PROBLEMS } from "../problems.ts";
 import type { Sort } from "../protocol.ts";
@@ -168,7 +169,7 @@ async function pin(editor: Editor, target: Node | { readonly cache: string; read
   const show = "Open Settings";
   const text = `Cache Ops: entries of ${name} are kept from now on (setting “keep”).`;
   if ((await vscode.window.showInformationMessage(text, show)) === show) {
-    await vscode.commands.executeCommand("workbench.action.openSettings", "cacheOps.keep");
+    await openSettings("cacheOps.keep");
   }
 }
 

@@ -90,9 +90,9 @@ export function registerReview(editor: Editor): void {
 
   const show = async (next: Reviewed | undefined) => {
     reviewed = next;
-    await vscode.commands.executeCommand("setContext", "cacheOps.reviewStatus", next?.overview.status);
     describe();
     changed.fire(undefined);
+    await vscode.commands.executeCommand("setContext", "cacheOps.reviewStatus", next?.overview.status);
   };
 
   const open = async (plan: string, input: Reviewed["input"]) => {
