@@ -47,15 +47,17 @@ function itemOf(line: RunLine): vscode.TreeItem {
   const state = undoneBy !== null ? "undone" : status === "complete" ? "" : status;
   item.id = run;
   item.description = [size, ago(Date.parse(startedAt), Date.now()), state].filter((part) => part !== "").join(" · ");
-  item.accessibilityInformation = { label: `${String(item.label)}, ${item.description}` };
+  item.accessibilityInformation = { label: `${undoes === null ? what : `Undo: ${what}`}, ${item.description}` };
   item.iconPath = iconOf(line);
-  item.contextValue = canUndo ? "run.undoable" : "run";
+  // A run at work can be undone once it has ended.
+  const isUndoable = canUndo && status !== "running";
+  item.contextValue = isUndoable ? "run.undoable" : "run";
   item.tooltip = [
     run,
     `${new Date(startedAt).toLocaleString()}: ${status}`,
     undoes === null ? "" : `Takes back ${undoes}.`,
     undoneBy === null ? "" : `Taken back by ${undoneBy}.`,
-    canUndo ? "Can be undone." : "",
+    isUndoable ? "Can be undone." : "",
   ]
     .filter((part) => part !== "")
     .join("\n");

@@ -1,7 +1,7 @@
 /** The core's face to the other packages: operations, what runs them, and how results are shown. */
 export { MediaboxCache } from "./caches/directory/schema.ts";
 export { inspectCache, type Inspection, type InspectedEntry } from "./caches/directory/inspect.ts";
-export { AGE_CLASSES } from "./caches/directory/statistics.ts";
+export { AGE_CLASSES, gatherStatistics, type Statistics } from "./caches/directory/statistics.ts";
 export { Configuration, readConfiguration } from "./config.ts";
 export type { Bounds, Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
@@ -19,6 +19,7 @@ export { loadPlan, type StoredPlan } from "./plans.ts";
 export { applySentence } from "./sentence.ts";
 export { assertConfined, isConfined } from "./library.ts";
 export { survey, surveyAgain, type Survey } from "./survey.ts";
+export { withTimeLimit } from "./time-limit.ts";
 export { formatBytes, formatSeconds, parseDuration } from "./units.ts";
 export { parse } from "./validate.ts";
 export type { Table, View } from "./view.ts";

@@ -1,6 +1,16 @@
 import { statfs } from "node:fs/promises";
 
-import { AGE_CLASSES, CacheOpsError, printable, systemError, type Survey } from "@cache-ops/shared";
+import {
+  AGE_CLASSES,
+  CacheOpsError,
+  parseDuration,
+  printable,
+  systemError,
+  withTimeLimit,
+  type Context,
+  type Statistics,
+  type Survey,
+} from "@cache-ops/shared";
 
 import type { Count, Dashboard, LibraryFigures, MediaFigures, RunFigures } from "../dashboard/figures.ts";
 import type { RootRow } from "../protocol.ts";
@@ -9,8 +19,8 @@ import { summaryOf } from "./survey-pages.ts";
 /** What the operations said that the dashboard is made of. */
 export interface DashboardSources {
   readonly survey: { readonly at: number; readonly seen: Survey };
-  /** Output of `stats` over the healthy roots; `null` when there is none. */
-  readonly stats: Readonly<Record<string, unknown>> | null;
+  /** Statistics over the caches of the survey; `null` when no library could be looked at. */
+  readonly stats: Statistics | null;
   /** Lines of `history`, newest first. */
   readonly runs: readonly Readonly<Record<string, unknown>>[];
   /** How many lines were asked for. */
@@ -18,11 +28,15 @@ export interface DashboardSources {
 }
 
 /** Puts together what the dashboard shows, and asks the disks of the libraries. */
-export async function dashboardOf({ survey, stats, runs, mostRuns }: DashboardSources): Promise<Dashboard> {
+export async function dashboardOf(
+  { survey, stats, runs, mostRuns }: DashboardSources,
+  { configuration }: Pick<Context, "configuration">,
+): Promise<Dashboard> {
   const { at, roots } = summaryOf(survey);
+  const timeLimitSeconds = parseDuration(configuration.timeLimit);
   return {
     at,
-    libraries: await Promise.all(roots.map(libraryFigures)),
+    libraries: await Promise.all(roots.map((row) => libraryFigures(row, timeLimitSeconds))),
     media: stats === null ? null : mediaFigures(stats),
     cacheSizes: cacheSizes(survey.seen),
     runs: runs.map(runFigures),
@@ -30,18 +44,18 @@ export async function dashboardOf({ survey, stats, runs, mostRuns }: DashboardSo
   };
 }
 
-async function libraryFigures({ library, root, ...row }: RootRow): Promise<LibraryFigures> {
+async function libraryFigures({ library, root, ...row }: RootRow, timeLimitSeconds: number): Promise<LibraryFigures> {
   return {
     ...row,
     library: printable(library),
     directory: printable(root),
-    disk: row.state === "healthy" ? await diskOf(root) : null,
+    disk: row.state === "healthy" ? await diskOf(root, timeLimitSeconds) : null,
   };
 }
 
-async function diskOf(root: string): Promise<LibraryFigures["disk"]> {
+async function diskOf(root: string, timeLimitSeconds: number): Promise<LibraryFigures["disk"]> {
   try {
-    const { blocks, bavail, bsize } = await statfs(root);
+    const { blocks, bavail, bsize } = await withTimeLimit(statfs(root), timeLimitSeconds, root);
     return { size: blocks * bsize, free: bavail * bsize };
   } catch (error) {
     const known = systemError(error, "its disk could not be asked");
@@ -50,23 +64,21 @@ async function diskOf(root: string): Promise<LibraryFigures["disk"]> {
   }
 }
 
-function mediaFigures(stats: Readonly<Record<string, unknown>>): MediaFigures {
+function mediaFigures(stats: Statistics): MediaFigures {
   const ages: readonly string[] = AGE_CLASSES;
   const age = ({ label }: Count) => (ages.includes(label) ? ages.indexOf(label) : ages.length);
-  const number = (name: string) => stats[name] as number;
-  const counts = (name: string) => countsOf(stats[name] as Readonly<Record<string, number>>);
   return {
-    files: number("totalFiles"),
-    mediaBytes: number("mediaBytes"),
-    hdrFiles: number("hdrFiles"),
-    needsConversion: number("needsConversion"),
-    inheritedProbe: number("inheritedProbe"),
-    videoCodecs: shortened(counts("byCodecVideo")),
-    audioCodecs: shortened(counts("byCodecAudio")),
-    resolutions: shortened(counts("byResolution")),
-    hdrTypes: shortened(counts("byHdrType")),
-    conversionReasons: counts("needsConversionBy"),
-    ages: counts("byAge").toSorted((a, b) => age(a) - age(b)),
+    files: stats.totalFiles,
+    mediaBytes: stats.mediaBytes,
+    hdrFiles: stats.hdrFiles,
+    needsConversion: stats.needsConversion,
+    inheritedProbe: stats.inheritedProbe,
+    videoCodecs: shortened(countsOf(stats.byCodecVideo)),
+    audioCodecs: shortened(countsOf(stats.byCodecAudio)),
+    resolutions: shortened(countsOf(stats.byResolution)),
+    hdrTypes: shortened(countsOf(stats.byHdrType)),
+    conversionReasons: countsOf(stats.needsConversionBy),
+    ages: countsOf(stats.byAge).toSorted((a, b) => age(a) - age(b)),
   };
 }
 

@@ -80,9 +80,9 @@ export function makeDesk(): Desk {
  */
 function placesFor({ stateDirectory, configurationFile, configuration }: CoreSettings): Places {
   const own = envPaths("cache-ops", { suffix: "" });
-  const named = configurationFile || process.env["CACHE_OPS_CONFIG"];
-  const file = named ?? join(own.config, "config.json");
-  const shared = readConfiguration(file, named !== undefined);
+  const named = configurationFile || (process.env["CACHE_OPS_CONFIG"] ?? "");
+  const file = named || join(own.config, "config.json");
+  const shared = readConfiguration(file, named !== "");
   const libraries = configuration.libraries ?? [];
   const names = new Set(libraries.map(({ name }) => name));
   const merged = {

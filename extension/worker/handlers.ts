@@ -1,5 +1,6 @@
 import {
   CacheOpsError,
+  gatherStatistics,
   inspectCache,
   invoke,
   loadRun,
@@ -85,10 +86,12 @@ export const handlers: Handlers = {
   async dashboard(_params, context, desk) {
     desk.survey ??= { at: context.now(), seen: await survey(context) };
     const known = desk.survey;
-    const healthy = known.seen.roots.filter(({ state }) => state === "healthy").map(({ root }) => root);
-    const stats = healthy.length === 0 ? null : await invoke(named("stats"), { paths: healthy }, context);
+    // What `stats` says, of the look that the tree shows as well.
+    const wishes = { forceStereo: false, downgradeResolution: false };
+    const hasLooked = known.seen.roots.some(({ state }) => state === "healthy");
+    const stats = hasLooked ? await gatherStatistics(known.seen.scan.caches, wishes, context) : null;
     const { runs } = (await invoke(named("history"), { limit: MOST_RUNS }, context)) as Pick<DashboardSources, "runs">;
-    return dashboardOf({ survey: known, stats, runs, mostRuns: MOST_RUNS });
+    return dashboardOf({ survey: known, stats, runs, mostRuns: MOST_RUNS }, context);
   },
 };
 
