@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { makePlace } from "../support/place.ts";
 
-const VSCE = fileURLToPath(new URL("../../node_modules/@vscode/vsce/vsce", import.meta.url));
+const VSCE = fileURLToPath(new URL("../../node_modules/.bin/vsce", import.meta.url));
 const EXTENSION = fileURLToPath(new URL("../../extension", import.meta.url));
 
 let made: string | undefined;

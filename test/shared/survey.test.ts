@@ -102,7 +102,7 @@ describe("looking into a cache file", () => {
       media.map((path) => entryFor(path, [["title", '"日本 🎬"']])),
     );
     rmSync(media[1] ?? "");
-    const text = `${readFileSync(cache, "utf8")}`.replaceAll(/\\u([0-9a-f]{4})/g, (_, hex: string) =>
+    const text = readFileSync(cache, "utf8").replaceAll(/\\u([0-9a-f]{4})/g, (_, hex: string) =>
       String.fromCharCode(Number.parseInt(hex, 16)),
     );
     const { entries } = await inspectCache(join(root, CACHE), text, makeContext());
