@@ -44,6 +44,37 @@ export const Configuration = Type.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    ffprobe: Type.Object(
+      {
+        program: Type.String({ minLength: 1, default: "ffprobe", description: "The program: a name, or its path." }),
+        timeLimit: Duration("How long one media file may take.", "30s"),
+        concurrency: Type.Integer({
+          minimum: 0,
+          maximum: 256,
+          default: 0,
+          description: "How many files are probed at once; 0: twice the number of processor cores.",
+        }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    probe: Type.Object(
+      {
+        ttl: Type.Optional(
+          Type.String({
+            pattern: DURATION_PATTERN,
+            description: "Probe results older than this are made anew. Unset: only those of changed files.",
+          }),
+        ),
+        maxEntries: Type.Integer({ minimum: 1, default: 1_000_000, description: "Most probe results that are kept." }),
+        memoryEntries: Type.Integer({ minimum: 0, default: 10_000, description: "Most probe results held in memory." }),
+        memoryBytes: Type.Integer({ minimum: 0, default: 64_000_000, description: "Most bytes of them." }),
+        mediaAudit: Type.Array(Type.String({ minLength: 1 }), {
+          default: [],
+          description: "Cache directories of media-audit (absolute). None: its default place, if it is there.",
+        }),
+      },
+      { additionalProperties: false, default: {}, description: "The central cache of ffprobe results." },
+    ),
     planExpiry: Duration("How long a plan may be applied.", "1h"),
     retention: Type.Object(
       {
