@@ -19,10 +19,8 @@ export interface CachedProbe {
 export interface ProbeCache {
   /** The result for this file as it is now, or `undefined`. Counted as a hit or a miss. */
   get(path: string, state: MediaState): Promise<CachedProbe | undefined>;
-  /** Remembers a result. It survives kill -9 once {@link ProbeCache.flush} or the next batch went through. */
+  /** Remembers a result; when this returns, it survives kill -9 of this process. */
   set(path: string, state: MediaState, result: ProbeResult): Promise<void>;
-  /** Stores what was gathered, durably against a crash of this process. */
-  flush(): Promise<void>;
-  /** Flushes and lets go of the store. */
+  /** Stores the counters and lets go of the store. */
   close(): Promise<void>;
 }
