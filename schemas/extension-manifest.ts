@@ -19,6 +19,7 @@ const LABELS: Readonly<Record<string, readonly [title: string, icon?: string]>> 
   list: ["Show Caches"],
   stats: ["Statistics", "$(graph)"],
   check: ["Check", "$(search-fuzzy)"],
+  scan: ["Scan", "$(eye)"],
   cleanup: ["Clean Up…", "$(trash)"],
   repair: ["Repair…", "$(tools)"],
   apply: ["Apply Plan…"],

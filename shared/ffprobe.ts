@@ -61,7 +61,8 @@ export async function probeFile(
   if (!result.failed) return read(result.stdout);
   if (result.timedOut) return failed("time_limit", `ffprobe did not answer within ${timeLimit}`);
   if (result.isMaxBuffer) return failed("output_limit", `ffprobe said more than ${MAX_OUTPUT_BYTES} bytes`);
-  if (result.exitCode !== undefined) return failed("not_media", lastLine(result.stderr) || `exit code ${result.exitCode}`);
+  if (result.exitCode !== undefined)
+    return failed("not_media", lastLine(result.stderr, path) || `exit code ${result.exitCode}`);
   if (result.signal !== undefined) return failed("crashed", `ffprobe was ended by ${result.signal}`);
   throw new CacheOpsError("unavailable", `${program} cannot be started (${result.code ?? "unknown error"})`, {
     hint: "Install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg), or set ffprobe.program to its path.",
@@ -96,6 +97,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) ?? "";
+/** What ffprobe complained about last, without the path, which names may have line breaks in. */
+function lastLine(text: string, path: string): string {
+  return text.replaceAll(`file:${path}: `, "").trim().split("\n").at(-1) ?? "";
 }

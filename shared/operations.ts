@@ -7,6 +7,7 @@ import { history } from "./operations/history.ts";
 import { list } from "./operations/list.ts";
 import { record } from "./operations/record.ts";
 import { repair } from "./operations/repair.ts";
+import { scan } from "./operations/scan.ts";
 import { stats } from "./operations/stats.ts";
 import { undo } from "./operations/undo.ts";
 
@@ -15,6 +16,7 @@ export const operations: readonly Operation[] = [
   list,
   stats,
   check,
+  scan,
   cleanup,
   repair,
   apply,

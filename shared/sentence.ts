@@ -17,6 +17,7 @@ const PHRASES: Readonly<Record<Deed, readonly [verb: string, one: string, many: 
   recover: ["recover", "cache from its temp file", "caches from their temp files"],
   discard: ["discard", "file", "files"],
   unlock: ["release", "abandoned lock", "abandoned locks"],
+  scan: ["note", "probe result", "probe results"],
   record: ["record", "conversion", "conversions"],
 };
 

@@ -25,6 +25,8 @@ export interface WalkOptions {
   /** Limit for one system call, in seconds. */
   readonly timeLimitSeconds: number;
   readonly onTrouble: (trouble: Trouble) => void;
+  /** Names of directories below the roots to pass over, with all below them. */
+  readonly skip?: ((name: string) => boolean) | undefined;
   /** Only these directories, and not what lies below them. Each must lie in one of the roots. */
   readonly only?: readonly string[] | undefined;
 }
@@ -53,7 +55,7 @@ export async function walk(
     const listing = await list(root, path, options);
     if (listing === undefined) return;
     for (const [name, type] of only === undefined ? listing.names : []) {
-      if (type === "directory") pending.push({ root, path: join(path, name) });
+      if (type === "directory" && options.skip?.(name) !== true) pending.push({ root, path: join(path, name) });
     }
     await visit(listing);
   };

@@ -111,4 +111,5 @@ const DEEDS: Readonly<Record<Change["does"], string>> = {
   discard: "Removes this file.",
   unlock: "Releases this abandoned lock.",
   record: "Notes a conversion.",
+  scan: "Notes what ffprobe found.",
 };

@@ -1,37 +1,11 @@
 import { scanDirectories } from "../caches/directory/scan.ts";
 import type { Context } from "../context.ts";
-import { CacheOpsError } from "../errors.ts";
-import type { Trouble } from "../finding.ts";
-import { resolveRoots } from "../library.ts";
-import { inspectRoot, type Passport } from "../passport.ts";
 import type { Scan } from "../scan.ts";
-import { parseDuration } from "../units.ts";
+import { healthyRoots } from "../roots.ts";
 
-/**
- * Scans libraries for an operation that only looks. Empty and unreadable roots are reported among the troubles.
- *
- * Throws `not_found` for a root that does not exist and `invalid_input` for one that is no directory.
- */
+/** Scans libraries for an operation that only looks. Throws as {@link healthyRoots} does. */
 export async function look(paths: readonly string[], context: Context): Promise<Scan> {
-  const limit = parseDuration(context.configuration.timeLimit);
-  const passports: Passport[] = [];
-  const troubles: Trouble[] = [];
-  for (const root of await resolveRoots(paths, context)) {
-    const found = await inspectRoot(root, limit);
-    if (found.state === "healthy") passports.push(found.passport);
-    else if (found.state === "missing") {
-      throw new CacheOpsError("not_found", `${root} does not exist`, {
-        hint: "Check the spelling. If it is a mount, mount it.",
-      });
-    } else if (found.state === "not_a_directory") {
-      throw new CacheOpsError("invalid_input", `${root} is not a directory`, {
-        hint: "Give the directory that holds the media.",
-      });
-    } else {
-      const message = found.state === "empty" ? "this directory is empty: is its disk mounted?" : "cannot be read";
-      troubles.push({ path: root, code: `root_${found.state}`, message: `${message} (${found.detail})` });
-    }
-  }
+  const { passports, troubles } = await healthyRoots(paths, context);
   const scan = await scanDirectories(passports, context);
   return { ...scan, troubles: [...troubles, ...scan.troubles] };
 }

@@ -1,19 +1,19 @@
-import { realpath, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 
 import type { Draft } from "../../draft.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import type { Evidence } from "../../evidence.ts";
-import { contentOf, readIfThere } from "../../file.ts";
+import { contentOf } from "../../file.ts";
 import type { Action, Change } from "../../plan.ts";
 import { applySplices } from "../../splice.ts";
-import { readDocument, readObject, scalar, type Member, type ObjectSpans } from "./document.ts";
+import { readObject, scalar, type Member } from "./document.ts";
 import { spliceObject } from "./edit.ts";
 import { readEntry } from "./entry.ts";
+import { openCache, setFields, type OpenCache } from "./open-cache.ts";
 import { fingerprint, pythonFloat } from "./fingerprint.ts";
 import { freshFields, naiveLocalTime } from "./fresh-entry.ts";
-import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
-import { entryText, fieldText, pythonString } from "./python-json.ts";
+import { entryText, pythonString } from "./python-json.ts";
 
 /** A conversion that ended. All paths are absolute. */
 export interface Conversion {
@@ -69,14 +69,6 @@ export async function draftRecord(conversion: Conversion, now: number): Promise<
   return makeDraft([edit, editCache(old, oldMembers, undefined, evidence)]);
 }
 
-interface OpenCache {
-  readonly cache: string;
-  readonly file: string;
-  /** `undefined`: there is no cache file yet. */
-  readonly bytes: Buffer | undefined;
-  readonly spans: ObjectSpans | undefined;
-}
-
 interface Arrival {
   readonly key: string;
   readonly name: string;
@@ -90,28 +82,6 @@ interface Edit {
   readonly after: Buffer;
   readonly source: Extract<Action, { type: "write_file" }>["source"];
   readonly change: Omit<Change, "id">;
-}
-
-async function openCache(media: string): Promise<OpenCache> {
-  const cache = join(dirname(media), CACHE_NAME);
-  const directory = await realDirectory(dirname(media));
-  const file = await followed(join(directory, CACHE_NAME));
-  const found = await readIfThere(file);
-  if (found === undefined) {
-    if ((await readIfThere(join(directory, MEDIABOX_TEMP_NAME))) === undefined)
-      return { cache, file, bytes: undefined, spans: undefined };
-    // A new cache beside it would make the temp file, which holds the entries, look abandoned.
-    throw new CacheOpsError("corrupt", `${cache} is gone; only mediabox's temp file is left of it`, {
-      hint: `Run \`cache-ops repair\` on ${dirname(media)} first.`,
-    });
-  }
-  const reading = readDocument(found.bytes);
-  if ("damage" in reading) {
-    throw new CacheOpsError("corrupt", `${cache} is damaged (${reading.damage.rule})`, {
-      hint: `Run \`cache-ops repair\` on ${dirname(media)} first.`,
-    });
-  }
-  return { cache, file, bytes: found.bytes, spans: reading.spans };
 }
 
 async function noteFailure(media: string, error: string, now: number): Promise<Edit> {
@@ -169,17 +139,6 @@ function editCache(
   return { opened, after: applySplices(bytes, splices), source: { splices }, change };
 }
 
-function setFields(bytes: Buffer, member: Member, fields: readonly (readonly [name: string, json: string])[]) {
-  const spans = readObject(bytes, member.value.start);
-  const at = (name: string) => spans.members.findLastIndex(({ key }) => key === name);
-  const edit = {
-    remove: new Set<number>(),
-    replace: new Map(fields.flatMap(([name, json]) => (at(name) >= 0 ? [[at(name), json] as const] : []))),
-    append: fields.flatMap(([name, json]) => (at(name) >= 0 ? [] : [fieldText(name, json)])),
-  };
-  return spliceObject(bytes, spans, edit, "    ");
-}
-
 function membersOf({ bytes, spans }: OpenCache, name: string): Member[] {
   if (bytes === undefined || spans === undefined) return [];
   return spans.members.filter((member) => {
@@ -220,25 +179,6 @@ async function statMedia(path: string) {
     throw new CacheOpsError("not_found", `${path} does not exist`, {
       hint: "Record a conversion after its result is in place, or record that it failed.",
     });
-  }
-}
-
-/** Where a cache that is a link leads; apply refuses what lies outside the library. */
-async function followed(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return path;
-  }
-}
-
-async function realDirectory(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    throw new CacheOpsError("not_found", `${path} does not exist`, { hint: "Check the path of the media file." });
   }
 }
 
