@@ -8,6 +8,7 @@ import { openSettings } from "./open-settings.ts";
 import { OPERATIONS, operationNamed, type OperationInfo } from "./operations.ts";
 import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
+import { runScan } from "./scan.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 type Flow = (editor: Editor, input: Input | undefined) => Promise<unknown>;
@@ -41,6 +42,10 @@ const FLOWS: Readonly<Record<string, Flow>> = {
   check,
   cleanup: (editor, input) => plan(editor, "cleanup", input),
   repair: (editor, input) => plan(editor, "repair", input),
+  scan: async (editor, given) => {
+    const input = given ?? (await choosePlaces(editor, "scan"));
+    if (input !== undefined) await runScan(editor, input);
+  },
   apply: async (_editor, input) => vscode.commands.executeCommand("cacheOps.review.open", input),
   undo,
 };
@@ -101,7 +106,7 @@ async function choosePlaces(editor: Editor, name: string): Promise<Input | undef
           input: { paths: [each.name] },
         }))
       : []),
-    { label: "$(settings) With options…", description: "Ages, patterns, problems, guards", input: "options" },
+    { label: "$(settings) With options…", description: "Everything that can be set", input: "options" },
   ];
   const operation = operationNamed(name);
   const choice = await vscode.window.showQuickPick(places, { title: operation.title, placeHolder: "Where?" });

@@ -20,6 +20,9 @@ import { parseDuration } from "./units.ts";
 /** What to scan, and how. */
 export interface ScanRequest {
   readonly paths: readonly string[];
+  /** Patterns of media paths below their root, as a cleanup has them. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
   readonly isRefresh: boolean;
   readonly retriesFailed: boolean;
   readonly usesCache: boolean;

@@ -45,6 +45,7 @@ export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
   command("revealMedia", (node: Node) => revealMedia(node));
   command("copyPath", (node: Node) => vscode.env.clipboard.writeText(pathOf(node)));
   command("pin", (target: Node | { readonly cache: string; readonly name: string }) => pin(editor, target));
+  command("probeAgain", (node: Node) => probeAgain(editor, node));
   command("cleanThis", (target: Node | Target) => cleanThis(editor, "type" in target ? targetOf(target) : target));
   command("cleanHere", (uri: vscode.Uri) => cleanThis(editor, { directory: uri.fsPath, isDeep: true }));
 }
@@ -153,6 +154,15 @@ function targetOf(node: Node): Target {
     case "message":
       return {};
   }
+}
+
+/** Probes the media of a directory again, or of one entry, and refreshes the cache. */
+async function probeAgain(editor: Editor, node: Node): Promise<void> {
+  const path = pathOf(node);
+  const directory = node.type === "directory" || node.type === "root" ? path : dirname(path);
+  const include = node.type === "entry" && node.entry.name !== null ? [patternOf(node.entry.name)] : ["./*"];
+  const input = { paths: [directory], refresh: true, ...(node.type === "root" ? {} : { include }) };
+  await vscode.commands.executeCommand("cacheOps.scan", input);
 }
 
 /** Adds a media file to the patterns whose entries are kept, in the user's settings. */

@@ -5,7 +5,7 @@ import { defineOperation } from "../operation.ts";
 import { printable } from "../printable.ts";
 import { scanLibraries } from "../scan-run.ts";
 import { count } from "../view.ts";
-import { Paths } from "./input.ts";
+import { Exclude, Include, Paths } from "./input.ts";
 
 const Flag = (description: string) => Type.Optional(Type.Boolean({ description }));
 const Count = (description: string) => Type.Integer({ minimum: 0, description });
@@ -20,6 +20,8 @@ export const scan = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
+      include: Include,
+      exclude: Exclude,
       refresh: Flag("Probe everything again."),
       retryFailed: Flag("Probe files again that could not be probed before."),
       noCache: Flag("Neither read nor write the central cache of probe results."),
@@ -54,6 +56,8 @@ export const scan = defineOperation({
     scanLibraries(
       {
         paths: input.paths ?? [],
+        include: input.include ?? [],
+        exclude: input.exclude ?? [],
         isRefresh: input.refresh === true,
         retriesFailed: input.retryFailed === true,
         usesCache: input.noCache !== true,

@@ -19,6 +19,8 @@ import { treeState } from "../support/tree.ts";
 
 const REQUEST: ScanRequest = {
   paths: [],
+  include: [],
+  exclude: [],
   isRefresh: false,
   retriesFailed: false,
   usesCache: true,
@@ -217,6 +219,17 @@ describe("a scan", () => {
     const before = treeState(library);
     await rejects(scan(rootsOf(library), context), { code: "unavailable", hint: /apt install ffmpeg/ });
     deepEqual(treeState(library), before);
+  });
+
+  it("probes only what is included and not excluded", async () => {
+    const library = copyLibrary();
+    const { probed, written } = await scan([library], makeContext(), {
+      isRefresh: true,
+      include: ["movies/Names/*", "./movies/AV1 (2023)/*"],
+      exclude: ["*first.mkv"],
+    });
+    equal(probed, 13);
+    equal(written, 13);
   });
 
   it("stops when it is told to, and the next scan goes on with what was probed", async () => {

@@ -1,10 +1,11 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 import type { Context } from "../../context.ts";
 import { CacheOpsError } from "../../errors.ts";
 import type { Trouble } from "../../finding.ts";
 import { rootsOf, type Passport } from "../../passport.ts";
 import { presenceOf } from "../../presence.ts";
+import { matcher } from "../../policy.ts";
 import { parseDuration } from "../../units.ts";
 import { walk, type Listing } from "../../walk.ts";
 import type { MediaState } from "../probe/probe-cache.ts";
@@ -28,6 +29,15 @@ export interface UnprobedDirectory {
   readonly files: readonly UnprobedFile[];
 }
 
+/** Which media to look for. */
+export interface Wanted {
+  /** Also media whose cache is up to date. */
+  readonly isRefresh: boolean;
+  /** Patterns of media paths below their root; no `include` stands for all. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
 /** What a scan would have to do. */
 export interface Unprobed {
   /** In the order of their paths. */
@@ -46,9 +56,11 @@ export interface Unprobed {
  */
 export async function findUnprobed(
   passports: readonly Passport[],
-  { isRefresh }: { readonly isRefresh: boolean },
+  { isRefresh, include, exclude }: Wanted,
   context: Context,
 ): Promise<Unprobed> {
+  const [isIncluded, isExcluded] = [include.length === 0 ? () => true : matcher(include), matcher(exclude)];
+  const isWanted = (path: string) => isIncluded(path) && !isExcluded(path);
   const directories: UnprobedDirectory[] = [];
   const troubles: Trouble[] = [];
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
@@ -59,7 +71,10 @@ export async function findUnprobed(
   await walk(rootsOf(passports), options, async (listing) => {
     done += 1;
     context.progress({ message: `looking at ${listing.path}`, done });
-    const names = [...listing.names].filter(([name, type]) => isFile(type) && isMediaName(name)).map(([name]) => name);
+    const below = relative(listing.root, listing.path);
+    const names = [...listing.names]
+      .filter(([name, type]) => isFile(type) && isMediaName(name) && isWanted(join(below, name)))
+      .map(([name]) => name);
     if (names.length === 0) return;
     try {
       const found = await unprobedIn(
