@@ -104,7 +104,7 @@ function pathInRoot({ finding, root, path }: Found): string {
 }
 
 /** Whether a path matches one of the patterns; a pattern without `/` is matched against the name alone. */
-export /** Whether a path below a root matches one of the patterns; no patterns match nothing. */
+/** Whether a path below a root matches one of the patterns; no patterns match nothing. */
 export function matcher(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;
   // Flag s: names may hold line breaks, and a pattern that keeps them must see them.
