@@ -103,8 +103,7 @@ function pathInRoot({ finding, root, path }: Found): string {
   return relative(root, path ?? join(dirname(finding.cache), finding.name ?? ""));
 }
 
-/** Whether a path matches one of the patterns; a pattern without `/` is matched against the name alone. */
-/** Whether a path below a root matches one of the patterns; no patterns match nothing. */
+/** Whether a path matches one of the patterns, none of them nothing; one without `/` is matched against the name alone. */
 export function matcher(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false;
   // Flag s: names may hold line breaks, and a pattern that keeps them must see them.
