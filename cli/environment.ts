@@ -1,7 +1,15 @@
 import { join } from "node:path";
 import { env } from "node:process";
 
-import { openState, readConfiguration, type Context, type Progress, type State } from "@cache-ops/shared";
+import {
+  cacheHomeIn,
+  openState,
+  readConfiguration,
+  secretFrom,
+  type Context,
+  type Progress,
+  type State,
+} from "@cache-ops/shared";
 
 import envPaths from "env-paths";
 
@@ -27,6 +35,9 @@ export function makeContext(
     progress,
     log: () => undefined,
     state: () => (state ??= openState(stateDirectory)),
+    stateDirectory,
+    cacheHome: cacheHomeIn(env),
+    redisUrl: secretFrom(env, "CACHE_OPS_REDIS_URL"),
     configuration: readConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
   };
   return { context, close: () => state?.close() };

@@ -47,16 +47,19 @@ export async function execute(request: Request): Promise<number> {
 }
 
 /** Where files and directories are given relative to the current directory: only the command line knows it. */
-const PATH_PROPERTIES = new Set(["paths", "media", "converted"]);
+const PATH_PROPERTIES = new Set(["paths", "media", "converted", "archive", "to"]);
 
 /** The input with every path made absolute. Names of configured libraries stay as they are. */
 function withAbsolutePaths(input: Request["input"], { configuration }: Context): Request["input"] {
   const names = new Set(configuration.libraries.map(({ name }) => name));
-  const absolute = (word: unknown) => (typeof word !== "string" || names.has(word) ? word : resolve(cwd(), word));
+  // A bare name of an archive lies among the backups.
+  const isName = (property: string, word: string) => (property === "archive" ? !/[/\\]/.test(word) : names.has(word));
+  const absolute = (property: string, word: unknown) =>
+    typeof word !== "string" || isName(property, word) ? word : resolve(cwd(), word);
   return Object.fromEntries(
     Object.entries(input).map(([name, value]) => {
       if (!PATH_PROPERTIES.has(name)) return [name, value];
-      return [name, Array.isArray(value) ? value.map(absolute) : absolute(value)];
+      return [name, Array.isArray(value) ? value.map((word) => absolute(name, word)) : absolute(name, value)];
     }),
   );
 }
@@ -93,12 +96,12 @@ async function carryOut(request: Request, context: Context, stopProgress: () => 
 function dryRunOf(request: Request) {
   const { operation, input } = request;
   const outputs = { format: request.format, outputFile: request.outputFile };
-  if (!request.dryRun) return { operation, input, outputs };
+  if (!request.dryRun || "dryRun" in operation.input.properties) return { operation, input, outputs };
   if (operation.name === "apply") return { operation: named("cleanup"), input: { from: input["plan"] }, outputs };
   if (operation.name === "undo") return { operation: named("history"), input: { run: input["run"] }, outputs };
   if (operation.effect !== "read") {
     throw new CacheOpsError("invalid_input", `${operation.name} has no dry run`, {
-      hint: "It changes one cache file, and undo takes it back.",
+      hint: "It does what its help says. What it changes in caches undo takes back.",
     });
   }
   return { operation, input, outputs };
@@ -125,7 +128,8 @@ async function review(
   assertCanAsk();
   const only = await chooseChanges(output["changes"]);
   if (only.length === 0) return undefined;
-  return run(operation, { from: output["plan"], only }, request, context);
+  const narrowing = "from" in operation.input.properties ? operation : named("cleanup");
+  return run(narrowing, { from: output["plan"], only }, request, context);
 }
 
 function assertCanAsk(): void {

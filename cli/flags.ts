@@ -28,8 +28,12 @@ export function optionFor(name: string, schema: PropertySchema): Option {
   const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const description = `${schema.description ?? ""}${allowed(schema)}`;
   switch (schema.type) {
-    case "boolean":
-      return new Option(flag, description);
+    case "boolean": {
+      const option = new Option(flag, description);
+      // `--no-cache` stands for the property noCache, not for a property cache that is set to false.
+      option.negate = false;
+      return option;
+    }
     case "array": {
       const numbers = schema.items?.type === "integer";
       return new Option(`${flag} <value...>`, description).argParser((value: string, before: unknown) => {

@@ -57,13 +57,13 @@ function commandFor(operation: Operation, run: (request: Request) => Promise<voi
     command.addArgument(new Argument(positional.required ? `<${word}>` : `[${word}]`, positional.description));
   }
   for (const [name, schema] of flags) command.addOption(optionFor(name, schema));
-  const plans = operation.name === "cleanup" || operation.name === "repair";
+  const plans = "digest" in operation.output.properties;
   if (plans) {
     command.option("--apply", "apply the plan at once");
     command.option("--review", "choose in the terminal which changes to take");
   }
   if (plans || operation.effect === "destroy") command.option("--yes", "do not ask before applying");
-  command.option("--dry-run", "only show what would be done");
+  if (!("dryRun" in operation.input.properties)) command.option("--dry-run", "only show what would be done");
   command.option("--json", "print one JSON object");
   command.addOption(new Option("--format <format>", "how to print the result").choices(FORMATS).default("table"));
   command.option("--output <file>", "write the result to a file instead");

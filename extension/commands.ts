@@ -42,6 +42,10 @@ const FLOWS: Readonly<Record<string, Flow>> = {
   check,
   cleanup: (editor, input) => plan(editor, "cleanup", input),
   repair: (editor, input) => plan(editor, "repair", input),
+  restore: async (editor, input) => {
+    const chosen = input ?? (await askForInput(editor, operationNamed("restore")));
+    if (chosen !== undefined) await plan(editor, "restore", chosen);
+  },
   scan: async (editor, given) => {
     const input = given ?? (await choosePlaces(editor, "scan"));
     if (input !== undefined) await runScan(editor, input);
@@ -79,7 +83,7 @@ async function check(editor: Editor, input: Input | undefined): Promise<void> {
 }
 
 /** Makes a plan and opens it for review. */
-async function plan(editor: Editor, name: "cleanup" | "repair", given: Input | undefined): Promise<void> {
+async function plan(editor: Editor, name: "cleanup" | "repair" | "restore", given: Input | undefined): Promise<void> {
   const input = given ?? (await choosePlaces(editor, name));
   if (input === undefined) return;
   const result = await invokeShown(editor, name, input);

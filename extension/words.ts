@@ -75,6 +75,16 @@ export const RULES: Readonly<Record<string, string>> = {
   not_included: "It does not match what was to be included.",
   excluded: "It matches what was to be left out.",
 
+  // What a restore puts back, and why not.
+  missing_since_backup: "It was there when the backup was made, and is gone.",
+  differs_from_backup: "It is not as it was when the backup was made: {}.",
+  attributes_differ: "Its bytes are those of the backup, but not its {}.",
+  directory_gone: "Its directory is not there any more, and a restore makes none: {}.",
+  leads_outside_the_library: "A link on its way leads out of the library, to {}.",
+  link_leads_nowhere: "It is a link now that leads nowhere: {}.",
+  pickle_is_more_than_data: "It is more than data: media-audit would run what is in it. A restore never puts it back.",
+  not_a_cache_file: "Something that is no file has its name: {}.",
+
   // What a run of its own noted.
   converted: "Its media file was converted.",
   conversion_failed: "The conversion of its media file failed: {}.",

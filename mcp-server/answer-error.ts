@@ -16,11 +16,18 @@ const NEXT_STEPS: Readonly<Record<ErrorCode, string>> = {
   internal: "Tell the person: this is a bug.",
 };
 
-/** Where a tool works on runs, not on plans, another step is next. */
-const AFTER_UNDO: Partial<Record<ErrorCode, string>> = {
-  stale_plan: "Call history for this run to see what was put back; what changed since stays as it is now.",
-  expired_plan: "Call history to see which runs can still be undone, and tell the person.",
-  not_found: "Call history to see the runs there are.",
+/** Where a tool works on runs or archives, not on plans, another step is next. */
+const AFTER: Readonly<Record<string, Partial<Record<ErrorCode, string>>>> = {
+  undo: {
+    stale_plan: "Call history for this run to see what was put back; what changed since stays as it is now.",
+    expired_plan: "Call history to see which runs can still be undone, and tell the person.",
+    not_found: "Call history to see the runs there are.",
+  },
+  backup: { not_found: "Call list to see what there is to back up." },
+  restore: {
+    corrupt: "Tell the person: this archive is damaged, and nothing of it was restored.",
+    not_found: "Ask the person for the name of the archive.",
+  },
 };
 
 /** Longest message or hint: whatever was asked, it does not come back whole. */
@@ -38,13 +45,15 @@ export function nextStepAfter(operation: Operation, output: Readonly<Record<stri
   const { name } = operation;
   const taken: Outcome = operation.outcome(output);
   if (taken === "ok" || taken === "stale") return undefined;
+  if (taken === "partial" && name === "backup")
+    return "See errors for what is not in the archive, and tell the person.";
   return taken === "partial"
     ? `See refused for the causes. ${nextStepFor("stale_plan", name)}`
     : nextStepFor(taken, name);
 }
 
 function nextStepFor(code: ErrorCode, tool: string | undefined): string {
-  return (tool === "undo" ? AFTER_UNDO[code] : undefined) ?? NEXT_STEPS[code];
+  return AFTER[tool ?? ""]?.[code] ?? NEXT_STEPS[code];
 }
 
 function clean(text: string): string {

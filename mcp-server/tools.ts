@@ -26,10 +26,11 @@ interface Annotations {
   readonly openWorldHint: boolean;
 }
 
-/** The tools the operator lets an agent have, in the order of the registry. */
+/** The tools the operator lets an agent have, by default all but the extra ones, in the order of the registry. */
 export function toolsFor({ readOnly, tools }: Pick<Settings, "readOnly" | "tools">): Tool[] {
   return operations
-    .filter(({ name, effect }) => (tools?.includes(name) ?? true) && (effect === "read" || !readOnly))
+    .filter(({ name, isExtraTool }) => tools?.includes(name) ?? isExtraTool !== true)
+    .filter(({ effect }) => effect === "read" || !readOnly)
     .map((operation) => ({
       operation,
       inputSchema: inputOf(operation),

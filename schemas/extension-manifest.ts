@@ -19,13 +19,17 @@ const LABELS: Readonly<Record<string, readonly [title: string, icon?: string]>> 
   list: ["Show Caches"],
   stats: ["Statistics", "$(graph)"],
   check: ["Check", "$(search-fuzzy)"],
+  probe: ["Probe Media…"],
   scan: ["Scan", "$(eye)"],
   cleanup: ["Clean Up…", "$(trash)"],
   repair: ["Repair…", "$(tools)"],
   apply: ["Apply Plan…"],
   undo: ["Undo Last Cleanup…", "$(discard)"],
   history: ["History", "$(history)"],
+  backup: ["Back Up Caches…", "$(archive)"],
+  restore: ["Restore a Backup…"],
   record: ["Record a Conversion…"],
+  invalidate: ["Forget Probe Results…"],
   doctor: ["Doctor", "$(pulse)"],
 };
 

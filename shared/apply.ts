@@ -20,6 +20,7 @@ import {
 import { lifeOf, thisOwner } from "./owner.ts";
 import { inspectRoot } from "./passport.ts";
 import type { Action, Plan } from "./plan.ts";
+import { releasePlanned } from "./planned-blob.ts";
 import { forgetPlans, loadPlan } from "./plans.ts";
 import type { Report } from "./report.ts";
 import { summarise } from "./summary.ts";
@@ -218,6 +219,7 @@ function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context
   const endedAt = context.now();
   const report = summarise(run, steps, { cancelled, endedAt, undoUntil: run.startedAt + age });
   state.write(() => {
+    releasePlanned(state, endedAt);
     forgetBackups(state, endedAt - age, retention.maxBytes);
     forgetPlans(state, endedAt - age);
   });

@@ -20,7 +20,13 @@ export interface Context {
   readonly log: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
   /** The store, opened on first use. */
   readonly state: () => State;
+  /** Where the store and the probe cache lie; known without opening anything. Absent: ask {@link Context.state}. */
+  readonly stateDirectory?: string | undefined;
   readonly configuration: Configuration;
+  /** Redis or Valkey behind the probe cache. A secret: it may hold a password, so it is never shown or stored. */
+  readonly redisUrl?: string | undefined;
+  /** Where the environment says that caches of this user's programs lie (XDG_CACHE_HOME, LOCALAPPDATA), if it does. */
+  readonly cacheHome?: string | undefined;
   /** Ceilings the operator set for whoever calls; input can only stay below them. Absent: none. */
   readonly bounds?: Bounds;
 }

@@ -19,7 +19,7 @@ export type ProbeResult =
   | { readonly state: "failed"; readonly rule: ProbeFailure; readonly message: string };
 
 /** ffprobe said no, took too long, said too much, crashed, or said something that is no description of a file. */
-export type ProbeFailure = "not_media" | "time_limit" | "output_limit" | "crashed" | "invalid_output";
+type ProbeFailure = "not_media" | "time_limit" | "output_limit" | "crashed" | "invalid_output";
 
 /** More output than this is a fault. Descriptions of real files have some 10 kB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;

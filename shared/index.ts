@@ -1,7 +1,11 @@
 /** The core's face to the other packages: operations, what runs them, and how results are shown. */
 export { MediaboxCache } from "./caches/directory/schema.ts";
+export { cacheHomeIn } from "./caches/probe/media-audit/places.ts";
 export { inspectCache, type Inspection, type InspectedEntry } from "./caches/directory/inspect.ts";
 export { AGE_CLASSES, gatherStatistics, type Statistics } from "./caches/directory/statistics.ts";
+export { getOrProbe } from "./caches/probe/get-or-probe.ts";
+export { openProbeCache } from "./caches/probe/open.ts";
+export type { ProbeCache } from "./caches/probe/probe-cache.ts";
 export { Configuration, readConfiguration } from "./config.ts";
 export type { Bounds, Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
@@ -18,6 +22,7 @@ export { latestRuns, loadRun, type Run } from "./journal.ts";
 export { loadPlan, type StoredPlan } from "./plans.ts";
 export { applySentence } from "./sentence.ts";
 export { assertConfined, isConfined } from "./library.ts";
+export { secretFrom } from "./secret.ts";
 export { survey, surveyAgain, type Survey } from "./survey.ts";
 export { withTimeLimit } from "./time-limit.ts";
 export { formatBytes, formatSeconds, parseDuration } from "./units.ts";

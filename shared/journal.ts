@@ -203,15 +203,20 @@ export function latestRuns(state: State, most: number): Run[] {
 
 /**
  * Gives up backups of runs begun before `time` (ms since 1970), and the oldest ones beyond `maxBytes`. Runs that have
- * not ended keep theirs: called before a run ends, it leaves that run undoable whatever its size.
+ * not ended keep theirs: called before a run ends, it leaves that run undoable whatever its size. What plans are going
+ * to write is kept and does not count.
  */
 export function forgetBackups(state: State, time: number, maxBytes: number): void {
   state.run("UPDATE runs SET forgotten = 1 WHERE forgotten = 0 AND state <> 'running' AND started_at < ?", time);
   for (;;) {
     state.run(
-      "DELETE FROM blobs WHERE sha256 NOT IN (SELECT json_extract(before, '$.sha256') FROM steps JOIN runs ON runs.id = run WHERE forgotten = 0 AND before IS NOT NULL)",
+      "DELETE FROM blobs WHERE sha256 NOT IN (SELECT json_extract(before, '$.sha256') FROM steps JOIN runs ON runs.id = run WHERE forgotten = 0 AND before IS NOT NULL) AND sha256 NOT IN (SELECT sha256 FROM plan_blobs)",
     );
-    const total = Number(state.get("SELECT coalesce(sum(length(bytes)), 0) AS total FROM blobs")?.["total"]);
+    const total = Number(
+      state.get(
+        "SELECT coalesce(sum(length(bytes)), 0) AS total FROM blobs WHERE sha256 NOT IN (SELECT sha256 FROM plan_blobs)",
+      )?.["total"],
+    );
     if (total <= maxBytes) return;
     const oldest = state.run(
       "UPDATE runs SET forgotten = 1 WHERE id = (SELECT id FROM runs WHERE forgotten = 0 AND state <> 'running' ORDER BY started_at LIMIT 1)",

@@ -59,6 +59,8 @@ export async function assertConfined(places: readonly string[], { bounds, config
   const limit = parseDuration(configuration.timeLimit);
   const roots: string[] = [];
   for (const library of configuration.libraries) roots.push(...(await expand(library.roots)));
+  // Configured, too, though no library: caches of media-audit.
+  roots.push(...configuration.probe.mediaAudit.filter((place) => isAbsolute(place)).map((place) => resolve(place)));
   const realRoots = await Promise.all(roots.map((root) => placeOf(root, limit)));
   for (const place of places) {
     const written = [...roots, ...realRoots].some((root) => isInside(root, place));

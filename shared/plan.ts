@@ -11,12 +11,13 @@ const Nullable = Type.Union([Type.String(), Type.Null()]);
 
 /** What a change does, in the words of table and report. */
 export const Deed = Type.Enum(
-  ["remove", "rehome", "rename", "migrate", "salvage", "recover", "discard", "unlock", "record", "scan"],
+  ["remove", "rehome", "rename", "migrate", "salvage", "recover", "discard", "unlock", "record", "scan", "restore"],
   {
     description:
       "remove: cut the entry; rehome: move it to the directory its media went to; rename: correct the recorded name; " +
       "migrate: drop legacy fields; salvage: keep what can be read of a damaged cache; recover: make the temp file " +
-      "the cache again; discard: remove the file; unlock: release an abandoned lock; record: note a conversion; scan: note what ffprobe found.",
+      "the cache again; discard: remove the file; unlock: release an abandoned lock; record: note a conversion; scan: note what ffprobe found; " +
+      "restore: put the file back as a backup holds it.",
   },
 );
 export type Deed = Static<typeof Deed>;

@@ -1,18 +1,17 @@
-import { dirname } from "node:path";
-
-import { cleanupChange, findLegacy, repairChange } from "./caches/directory/changes.ts";
-import { draftDirectory } from "./caches/directory/draft.ts";
-import { scanDirectories } from "./caches/directory/scan.ts";
+import { narrowDraft } from "./archive/draft.ts";
+import { chooseRoots, draftChanges, joinScans, kindOf, type CacheKind, type KindRoots } from "./cache.ts";
+import { findWitnesses } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
 import { CacheOpsError } from "./errors.ts";
 import { countByProblem } from "./finding.ts";
 import { guardClock, guardLosses, guardRoots, type GuardedRoot } from "./guard.ts";
 import { newId } from "./ids.ts";
-import { assertConfined, resolveRoots } from "./library.ts";
+import { assertConfined } from "./library.ts";
 import { thisOwner } from "./owner.ts";
 import { inspectRoot, Passport, rootsOf } from "./passport.ts";
 import type { Change, Plan, Skipped } from "./plan.ts";
+import { keepForNarrowed } from "./planned-blob.ts";
 import { loadPlan, savePlan } from "./plans.ts";
 import { select, type Selection } from "./policy.ts";
 import type { Found, Scan } from "./scan.ts";
@@ -24,6 +23,8 @@ export interface PlanRequest {
   readonly operation: "cleanup" | "repair";
   /** Directories or names of libraries; none: all that are configured. */
   readonly paths: readonly string[];
+  /** Which kinds of cache; what that means for the paths says {@link chooseRoots}. */
+  readonly kinds?: readonly CacheKind["kind"][] | undefined;
   readonly selection: Selection;
   /** repair: also bring entries of the older format up to date. */
   readonly migrate: boolean;
@@ -41,19 +42,23 @@ export interface MadePlan {
  */
 export async function makePlan(request: PlanRequest, context: Context): Promise<MadePlan> {
   const { selection } = request;
-  const roots = await lookAtRoots(await resolveRoots(request.paths, context), context);
-  const atRoots = guardRoots(roots, selection.allow);
-  const passports = roots.flatMap(({ state }) => (state.state === "healthy" ? [state.passport] : []));
+  const chosenRoots = await chooseRoots(request.paths, request.kinds, context);
+  const roots = await lookAtRoots([...new Set(chosenRoots.flatMap((part) => part.roots))], context);
+  const witnesses = await healthyWitnesses(chosenRoots, context);
+  const atRoots = guardRoots([...roots, ...witnesses], selection.allow);
+  const passports = healthyOf(roots);
   const expiredBefore =
     selection.problems.includes("expired") && selection.olderThanSeconds !== undefined
       ? context.now() - selection.olderThanSeconds * 1000
       : undefined;
-  const scan = atRoots.length > 0 ? NOTHING : await scanDirectories(passports, context, { expiredBefore });
-  const legacy = request.migrate ? await findLegacy(scan) : [];
+  const scans = atRoots.length > 0 ? [] : await scanKinds(chosenRoots, passports, expiredBefore, context);
+  const scan = joinScans(scans.map((part) => part.scan));
+  const legacy: Found[] = [];
+  if (request.migrate) for (const { kind, scan } of scans) legacy.push(...(await kind.findLegacy(scan)));
   const all: Scan = { ...scan, found: [...scan.found, ...legacy] };
   const { selected, skipped } = select(all, selection, context.configuration, context.now());
   const { changes, impossible } = await changesFor(request, selected);
-  if (atRoots.length === 0) rememberRoots(passports, context);
+  if (atRoots.length === 0) rememberRoots([...passports, ...healthyOf(witnesses)], context);
   const losses = passports.map(({ root }) => lossOf(root, scan, selected));
   const blocked = [
     ...atRoots,
@@ -63,7 +68,7 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
   const caches = scan.caches.map(({ cache, file, content }) => ({ cache, file, seen: content }));
   const chosen = new Set(selected);
   const kept = countByProblem(scan.found.filter((found) => !chosen.has(found)).map(({ finding }) => finding));
-  const draft = await draftDirectory(numbered(changes), caches);
+  const draft = await draftChanges(numbered(changes), caches);
   return storePlan(
     draft,
     {
@@ -101,18 +106,34 @@ export async function narrowPlan(id: string, only: readonly number[] | undefined
   }
   const { operation, passports, blocked, kept, skipped, troubles } = plan;
   const changes = plan.changes.filter((change) => only.includes(change.id));
-  const draft = await draftDirectory(numbered(changes), plan.caches);
-  return storePlan(draft, { operation, passports, blocked, kept, skipped, troubles }, context);
+  const parts = { operation, passports, blocked, kept, skipped, troubles };
+  if (operation === "restore") return storeNarrowed(plan, only, parts, context);
+  const draft = await draftChanges(numbered(changes), plan.caches);
+  return storePlan(draft, parts, context);
 }
 
 function numbered(changes: readonly ChangeDraft[]): Change[] {
   return changes.map((change, index) => ({ ...change, id: index + 1 }));
 }
 
+/** A plan of some of the changes of a restore: its actions do not depend on each other, and its bytes are kept. */
+function storeNarrowed(
+  plan: Plan,
+  only: readonly number[],
+  parts: Parameters<typeof storePlan>[1],
+  context: Context,
+): MadePlan {
+  const id = newId("plan");
+  const until = context.now() + parseDuration(context.configuration.planExpiry) * 1000;
+  keepForNarrowed(context.state(), plan.id, id, until);
+  return storePlan(narrowDraft(plan, only), { ...parts, id }, context);
+}
+
 /** Makes a plan of a draft and stores it. */
 export function storePlan(
   draft: Draft,
-  parts: Pick<Plan, "operation" | "passports" | "blocked" | "kept" | "skipped" | "troubles">,
+  parts: Pick<Plan, "operation" | "passports" | "blocked" | "kept" | "skipped" | "troubles"> &
+    Partial<Pick<Plan, "id">>,
   context: Context,
 ): MadePlan {
   const plan: Plan = {
@@ -137,10 +158,38 @@ export function storePlan(
   return { plan, digest: savePlan(context.state(), plan) };
 }
 
-const NOTHING: Scan = { caches: [], found: [], troubles: [] };
+/** Scans the chosen caches, each kind in its own roots. */
+async function scanKinds(
+  chosen: readonly KindRoots[],
+  passports: readonly Passport[],
+  expiredBefore: number | undefined,
+  context: Context,
+): Promise<{ readonly kind: CacheKind; readonly scan: Scan }[]> {
+  const scans: { readonly kind: CacheKind; readonly scan: Scan }[] = [];
+  for (const { kind, roots } of chosen) {
+    const own = passports.filter(({ root }) => roots.includes(root));
+    scans.push({ kind, scan: await kind.scan(own, context, { expiredBefore }) });
+  }
+  return scans;
+}
+
+/**
+ * Libraries that are not scanned, but that entries are held against. One that is not in order makes its entries
+ * unreachable and blocks nothing; one that is another place than it was has to be spoken about first.
+ */
+async function healthyWitnesses(chosen: readonly KindRoots[], context: Context): Promise<GuardedRoot[]> {
+  if (!chosen.some(({ kind }) => kind.isJudgedByLibraries)) return [];
+  const scanned = new Set(chosen.flatMap(({ roots }) => roots));
+  const roots = (await findWitnesses(context)).map(({ root }) => root).filter((root) => !scanned.has(root));
+  return (await lookAtRoots(roots, context)).filter(({ state }) => state.state === "healthy");
+}
+
+function healthyOf(roots: readonly GuardedRoot[]): Passport[] {
+  return roots.flatMap(({ state }) => (state.state === "healthy" ? [state.passport] : []));
+}
 
 /** Inspects the roots, and recalls how they were when they were last in order. */
-async function lookAtRoots(roots: readonly string[], context: Context): Promise<GuardedRoot[]> {
+export async function lookAtRoots(roots: readonly string[], context: Context): Promise<GuardedRoot[]> {
   const state = context.state();
   const { boot } = thisOwner();
   const limit = parseDuration(context.configuration.timeLimit);
@@ -157,7 +206,7 @@ async function lookAtRoots(roots: readonly string[], context: Context): Promise<
 }
 
 /** Remembers roots that were found in order, to notice when another disk stands in their place. */
-function rememberRoots(passports: readonly Passport[], context: Context): void {
+export function rememberRoots(passports: readonly Passport[], context: Context): void {
   const state = context.state();
   const { boot } = thisOwner();
   state.write(() => {
@@ -176,9 +225,10 @@ async function changesFor({ operation, selection }: PlanRequest, selected: reado
   const changes: ChangeDraft[] = [];
   const impossible: Skipped[] = [];
   for (const item of selected) {
-    const idle = { path: dirname(item.finding.cache), expect: "idle" } as const;
-    const found = selection.allow.includes("in_use") ? item : { ...item, evidence: [...item.evidence, idle] };
-    const change = operation === "cleanup" ? cleanupChange(found) : await repairChange(found);
+    const kind = kindOf(item.finding);
+    const idle = selection.allow.includes("in_use") ? [] : kind.idle(item);
+    const found = { ...item, evidence: [...item.evidence, ...idle] };
+    const change = operation === "cleanup" ? kind.cleanup(found) : await kind.repair(found);
     if ("does" in change) changes.push(change);
     else {
       const { cache, entry, name, reason } = found.finding;

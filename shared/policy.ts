@@ -76,10 +76,18 @@ export function patternFilter(
   include: readonly string[],
   exclude: readonly string[],
 ): (found: Found) => "not_included" | "excluded" | undefined {
+  const outside = pathFilter(include, exclude);
+  return (found) => outside(pathInRoot(found));
+}
+
+/** The rule by which patterns leave a path below a root out, or `undefined` when they let it in. */
+export function pathFilter(
+  include: readonly string[],
+  exclude: readonly string[],
+): (path: string) => "not_included" | "excluded" | undefined {
   const isIncluded = include.length === 0 ? () => true : matcher(include);
   const isExcluded = matcher(exclude);
-  return (found) => {
-    const path = pathInRoot(found);
+  return (path) => {
     if (!isIncluded(path)) return "not_included";
     return isExcluded(path) ? "excluded" : undefined;
   };
@@ -99,8 +107,8 @@ function cap(selected: readonly Found[], skipped: readonly Skipped[], most: numb
 }
 
 /** The media's path (for files themselves: the file's) relative to its root, as patterns are matched against. */
-function pathInRoot({ finding, root, path }: Found): string {
-  return relative(root, path ?? join(dirname(finding.cache), finding.name ?? ""));
+function pathInRoot({ finding, root, path, media }: Found): string {
+  return media ?? relative(root, path ?? join(dirname(finding.cache), finding.name ?? ""));
 }
 
 /** Whether a path matches one of the patterns, none of them nothing; one without `/` is matched against the name alone. */

@@ -1,6 +1,6 @@
 import type { Content } from "./file.ts";
 import type { Evidence } from "./evidence.ts";
-import type { Finding, Trouble } from "./finding.ts";
+import type { Finding, Kind, Trouble } from "./finding.ts";
 
 /** A finding with what a planner needs beside it. */
 export interface Found {
@@ -14,10 +14,13 @@ export interface Found {
   readonly movedTo?: string;
   /** For leftovers: what to remove, instead of an entry. */
   readonly path?: string;
+  /** Path of the media as patterns are matched against it, where the cache does not lie beside it. */
+  readonly media?: string;
 }
 
 /** One cache file as it was read. */
 export interface SeenCache {
+  readonly kind: Kind;
   /** Absolute path as the walk found it. */
   readonly cache: string;
   /** Real path of the file: differs when the cache is a symbolic link. */
@@ -28,6 +31,8 @@ export interface SeenCache {
   readonly mtimeMs: number;
   /** Entries it holds; 0 when it cannot be read as a cache. */
   readonly entries: number;
+  /** When its one entry was made (ms since 1970), as that says itself; only for caches with a file an entry. */
+  readonly writtenAt?: number | undefined;
   /** The name of what works in its directory right now, if anything does. */
   readonly inUseBy: string | undefined;
 }

@@ -19,6 +19,7 @@ const PHRASES: Readonly<Record<Deed, readonly [verb: string, one: string, many: 
   unlock: ["release", "abandoned lock", "abandoned locks"],
   scan: ["note", "probe result", "probe results"],
   record: ["record", "conversion", "conversions"],
+  restore: ["restore", "file from a backup", "files from a backup"],
 };
 
 /**

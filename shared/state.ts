@@ -14,10 +14,11 @@ import { CacheOpsError, errnoOf, systemError } from "./errors.ts";
  * (S3) A store of a newer program is refused, never touched.
  */
 
-const VERSION = 1;
 const BUSY_SECONDS = 60;
 
-const SCHEMA = `
+/** What brings a store from each version to the next; the first one makes it. */
+const MIGRATIONS = [
+  `
   CREATE TABLE plans (
     id TEXT PRIMARY KEY, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
     digest TEXT NOT NULL, body BLOB NOT NULL, run TEXT
@@ -37,7 +38,15 @@ const SCHEMA = `
     sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL, size INTEGER NOT NULL, created_at INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE roots (path TEXT PRIMARY KEY, passport TEXT NOT NULL, boot TEXT NOT NULL) STRICT, WITHOUT ROWID;
-`;
+`,
+  `
+  CREATE TABLE plan_blobs (
+    plan TEXT NOT NULL, sha256 TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (plan, sha256)
+  ) STRICT, WITHOUT ROWID;
+`,
+] as const;
+
+const VERSION = MIGRATIONS.length;
 
 /** A value SQLite can hold. */
 type Value = null | number | bigint | string | Uint8Array;
@@ -104,12 +113,13 @@ function prepare(database: DatabaseSync, path: string): void {
     if (version === VERSION) return;
     transaction(database, () => {
       const current = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (current === 0) database.exec(`${SCHEMA}; PRAGMA user_version = ${VERSION}`);
+      if (current < VERSION) database.exec(`${MIGRATIONS.slice(current).join("")}; PRAGMA user_version = ${VERSION}`);
     });
   });
 }
 
-function transaction<T>(database: DatabaseSync, work: () => T): T {
+/** Runs `work` between BEGIN IMMEDIATE and COMMIT: all of it, or nothing. Waits until the database is free. */
+export function transaction<T>(database: DatabaseSync, work: () => T): T {
   untilFree(() => database.exec("BEGIN IMMEDIATE"));
   try {
     const result = work();
@@ -121,8 +131,11 @@ function transaction<T>(database: DatabaseSync, work: () => T): T {
   }
 }
 
-/** SQLite's own waiting does not cover the moments when a log is recovered or the journal mode changes. */
-function untilFree(work: () => void): void {
+/**
+ * Repeats `work` while the database is busy, for at most a minute. SQLite's own waiting does not cover the moments
+ * when a log is recovered or the journal mode changes.
+ */
+export function untilFree(work: () => void): void {
   const deadline = performance.now() + BUSY_SECONDS * 1000;
   for (;;) {
     try {
@@ -140,7 +153,8 @@ function isBusy(error: unknown): boolean {
   return number !== undefined && ((number & 0xff) === 5 || (number & 0xff) === 6);
 }
 
-function sqliteNumber(error: unknown): number | undefined {
+/** The result code of SQLite, with its extension, or `undefined` when the error is none of SQLite. */
+export function sqliteNumber(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("errcode" in error)) return undefined;
   return typeof error.errcode === "number" ? error.errcode : undefined;
 }
@@ -162,7 +176,8 @@ const ADVICE: Readonly<Record<number, readonly [message: string, hint: string]>>
   4874: DISK_FULL,
 };
 
-function guarded<T>(path: string, work: () => T): T {
+/** Runs `work` on the database file `path`; an error of SQLite becomes `unavailable` with advice. */
+export function guarded<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

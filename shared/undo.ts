@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { assertDead, carryOutWork, goOn, settleInterrupted } from "./apply.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
-import { readIfThere, type Content } from "./file.ts";
+import { readIfThere, type Content, type SeenFile } from "./file.ts";
 import { begunUndoOf, claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
 import { thisOwner } from "./owner.ts";
 import type { Action } from "./plan.ts";
@@ -77,8 +77,12 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
     if (action === undefined || action.type === "release_lock" || (step.before === null && step.after === null))
       continue;
     const earlier = expected.get(step.file);
-    const now = earlier === undefined ? ((await readNow(step.file)) ?? null) : earlier.content;
-    if (sameContent(now, step.before)) continue;
+    const seen = earlier === undefined ? await readNow(step.file) : undefined;
+    const now = earlier === undefined ? (seen?.content ?? null) : earlier.content;
+    const isBack = sameContent(now, step.before);
+    // A step that wrote the bytes that were there already changed mode, owner or times.
+    const isOnlyAttributes = step.state === "done" && sameContent(step.before, step.after);
+    if (isBack && !(isOnlyAttributes && seen !== null && !hasAttributes(seen, step))) continue;
     // A refused step whose file is not what it would have become was never ours to take back.
     if (step.state === "refused" && !sameContent(now, step.after)) continue;
     context.progress({ message: "preparing the undo", done: actions.length });
@@ -135,10 +139,15 @@ async function mtimeOf(directory: string): Promise<string | null> {
   }
 }
 
+function hasAttributes(seen: SeenFile | undefined, { attributes }: Step): boolean {
+  const keys = ["mode", "uid", "gid", "mtimeNs"] as const;
+  return keys.every((key) => seen?.attributes[key] === attributes?.[key]);
+}
+
 /** What is at a path now. A place that cannot be reached is left for apply to refuse. */
-async function readNow(file: string): Promise<Content | null> {
+async function readNow(file: string): Promise<SeenFile | null> {
   try {
-    return (await readIfThere(file))?.content ?? null;
+    return (await readIfThere(file)) ?? null;
   } catch (error) {
     if (errnoOf(error) === undefined && !(error instanceof CacheOpsError)) throw error;
     return null;

@@ -16,6 +16,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
   unshare: "util-linux",
   ffprobe: "ffmpeg",
+  "redis-server": "redis-server",
   chromium: "chromium",
 };
 

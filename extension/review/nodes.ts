@@ -111,5 +111,6 @@ const DEEDS: Readonly<Record<Change["does"], string>> = {
   discard: "Removes this file.",
   unlock: "Releases this abandoned lock.",
   record: "Notes a conversion.",
+  restore: "Puts this file back as the backup holds it.",
   scan: "Notes what ffprobe found.",
 };

@@ -116,7 +116,8 @@ export function registerReview(editor: Editor): void {
     const { plan, digest, operation, entries } = overview;
     if (unchecked.size === 0) return { plan, digest };
     const only = Array.from({ length: entries }, (_, index) => index + 1).filter((id) => !unchecked.has(id));
-    const result = await invokeShown(editor, operation, { from: plan, only });
+    const narrowing = "from" in operationNamed(operation).properties ? operation : "cleanup";
+    const result = await invokeShown(editor, narrowing, { from: plan, only });
     return result?.output as { readonly plan: string; readonly digest: string } | undefined;
   };
 

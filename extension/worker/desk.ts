@@ -1,11 +1,13 @@
 import { join } from "node:path";
 
 import {
+  cacheHomeIn,
   Configuration,
   loadPlan,
   openState,
   parse,
   readConfiguration,
+  secretFrom,
   type Context,
   type Progress,
   type State,
@@ -68,6 +70,9 @@ export function makeDesk(): Desk {
         store ??= { directory, state: openState(directory) };
         return store.state;
       },
+      stateDirectory: settle().stateDirectory,
+      cacheHome: cacheHomeIn(process.env),
+      redisUrl: secretFrom(process.env, "CACHE_OPS_REDIS_URL"),
       configuration: settle().configuration,
     }),
     close,
@@ -92,6 +97,8 @@ function placesFor({ stateDirectory, configurationFile, configuration }: CoreSet
     keep: [...new Set([...shared.keep, ...(configuration.keep ?? [])])],
     guards: { ...shared.guards, ...configuration.guards },
     retention: { ...shared.retention, ...configuration.retention },
+    ffprobe: { ...shared.ffprobe, ...configuration.ffprobe },
+    probe: { ...shared.probe, ...configuration.probe },
   };
   return {
     stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || own.data,

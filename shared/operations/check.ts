@@ -5,7 +5,7 @@ import { defineOperation } from "../operation.ts";
 import { patternFilter } from "../policy.ts";
 import { printable } from "../printable.ts";
 import { count } from "../view.ts";
-import { Exclude, Include, Paths } from "./input.ts";
+import { Exclude, Include, Kinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
 /** Finds what is stale or otherwise wrong, and changes nothing. */
@@ -18,6 +18,7 @@ export const check = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
+      kind: Kinds,
       problem: Type.Optional(Type.Array(Problem, { description: "Only these problems." })),
       include: Include,
       exclude: Exclude,
@@ -36,8 +37,8 @@ export const check = defineOperation({
     { additionalProperties: false },
   ),
   rows: "findings",
-  async run({ paths, problem, include, exclude }, context) {
-    const scan = await look(paths ?? [], context);
+  async run({ paths, kind, problem, include, exclude }, context) {
+    const scan = await look(paths ?? [], context, kind);
     const isWanted = patternFilter(include ?? [], exclude ?? []);
     const problems: readonly Problem[] = problem ?? PROBLEMS;
     const findings = scan.found

@@ -5,7 +5,7 @@ import { defineOperation } from "../operation.ts";
 import { planOutcome, PlanSummary, planView, summaryOf } from "../plan-summary.ts";
 import { makePlan, narrowPlan } from "../planner.ts";
 import { parseDuration } from "../units.ts";
-import { Allow, Detail, DurationText, Exclude, From, Include, Only, Paths } from "./input.ts";
+import { Allow, Detail, DurationText, Exclude, From, Include, Kinds, Only, Paths } from "./input.ts";
 
 /** Problems a cleanup may act on; `changed` only when it is asked for. */
 const Removable = Type.Enum([...STALE, "changed"], { description: "A problem to act on." });
@@ -20,6 +20,7 @@ export const cleanup = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
+      kind: Kinds,
       problem: Type.Optional(
         Type.Array(Removable, { description: "Only these problems. Default: all that are stale." }),
       ),
@@ -54,6 +55,7 @@ export const cleanup = defineOperation({
       {
         operation: "cleanup",
         paths: input.paths ?? [],
+        kinds: input.kind,
         migrate: false,
         selection: {
           problems: input.changed === true ? [...new Set([...problems, "changed" as const])] : problems,

@@ -2,6 +2,7 @@ import { access, constants, statfs } from "node:fs/promises";
 
 import { Type } from "typebox";
 
+import { examineProbeCache } from "../caches/probe/examine.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf } from "../errors.ts";
 import { latestRuns } from "../journal.ts";
@@ -45,7 +46,8 @@ export const doctor = defineOperation({
     const checks = [
       await examineState(context),
       ...(await examineRoots(paths ?? [], context)),
-      await examineProgram("ffprobe", ["-version"], "Install it (Debian: apt install ffmpeg). Only scanning needs it."),
+      ...(await examineProbeCache(context)),
+      await examineFfprobe(context),
       await examineTouch(),
       ...examineRuns(context),
     ];
@@ -115,9 +117,11 @@ async function examineRights(name: string, path: string): Promise<Checked> {
   }
 }
 
-async function examineProgram(name: string, args: readonly string[], hint: string): Promise<Checked> {
+async function examineFfprobe({ configuration }: Context): Promise<Checked> {
+  const name = "ffprobe";
+  const hint = "Install it (Debian: apt install ffmpeg), or set ffprobe.program. Only probing needs it.";
   const { execa } = await import("execa");
-  const result = await execa(name, args, { reject: false, timeout: 10_000 });
+  const result = await execa(configuration.ffprobe.program, ["-version"], { reject: false, timeout: 10_000 });
   if (!result.failed) return ok(name, result.stdout.split("\n")[0] ?? "found");
   return {
     name,

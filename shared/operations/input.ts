@@ -11,6 +11,20 @@ export const Paths = Type.Optional(
   }),
 );
 
+export const Places = Type.Optional(
+  Type.Array(Type.String({ minLength: 1, maxLength: 4096, pattern: "^[^\\u0000]*$" }), {
+    description: "Cache directories of media-audit (absolute). Default: those configured, else its default place.",
+  }),
+);
+
+export const Kinds = Type.Optional(
+  Type.Array(Type.Enum(["directory", "probe"]), {
+    minItems: 1,
+    description:
+      "Only these kinds: directory, mediabox's caches beside the media; probe, media-audit's central cache, where paths are its directories. Default: directory in the paths given, both without paths.",
+  }),
+);
+
 export const Include = Type.Optional(
   Type.Array(Type.String({ minLength: 1 }), {
     description: "Only media whose path below the root matches one of these patterns.",
@@ -43,3 +57,10 @@ export const From = Type.Optional(
 export const Only = Type.Optional(
   Type.Array(Type.Integer({ minimum: 1 }), { description: "With from: numbers of the changes to take." }),
 );
+
+export const Archive = Type.String({
+  minLength: 1,
+  maxLength: 4096,
+  pattern: "^[^\\u0000]*$",
+  description: "The archive: a bare name lies among the backups in the state directory, else an absolute path.",
+});

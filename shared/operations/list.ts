@@ -3,9 +3,10 @@ import { Type } from "typebox";
 import { ByProblem, countByProblem, Kind, Trouble } from "../finding.ts";
 import { defineOperation } from "../operation.ts";
 import { printable } from "../printable.ts";
+import type { SeenCache } from "../scan.ts";
 import { formatBytes } from "../units.ts";
 import { count } from "../view.ts";
-import { Paths } from "./input.ts";
+import { Kinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
 const CacheLine = Type.Object(
@@ -14,7 +15,7 @@ const CacheLine = Type.Object(
     cache: Type.String(),
     root: Type.String(),
     entries: Type.Integer(),
-    bytes: Type.Integer({ description: "Size of the cache file." }),
+    bytes: Type.Integer({ description: "Size of the cache file, or of all files of media-audit's cache." }),
     modifiedAt: Type.String(),
     byProblem: ByProblem,
   },
@@ -27,25 +28,30 @@ export const list = defineOperation({
   title: "List caches",
   description: "Lists every cache file with its entries, size, age and problems.",
   effect: "read",
-  input: Type.Object({ paths: Paths }, { additionalProperties: false }),
+  input: Type.Object({ paths: Paths, kind: Kinds }, { additionalProperties: false }),
   positional: "paths",
   output: Type.Object(
     { caches: Type.Array(CacheLine), total: Type.Integer(), errors: Type.Array(Trouble) },
     { additionalProperties: false },
   ),
   rows: "caches",
-  async run({ paths }, context) {
-    const scan = await look(paths ?? [], context);
-    const byCache = Map.groupBy(scan.found, ({ finding }) => finding.cache);
-    const caches = scan.caches.map(({ cache, root, entries, content, mtimeMs }) => ({
-      kind: "directory" as const,
-      cache,
-      root,
-      entries,
-      bytes: content.size,
-      modifiedAt: new Date(mtimeMs).toISOString(),
-      byProblem: countByProblem((byCache.get(cache) ?? []).map(({ finding }) => finding)),
-    }));
+  async run({ paths, kind }, context) {
+    const scan = await look(paths ?? [], context, kind);
+    const seen = Map.groupBy(scan.caches, lineOf);
+    const found = Map.groupBy(scan.found, ({ finding, root }) => lineOf({ ...finding, root }));
+    const caches = [...seen].flatMap(([cache, files]) => {
+      const [first] = files;
+      if (first === undefined) return [];
+      return {
+        kind: first.kind,
+        cache,
+        root: first.root,
+        entries: files.reduce((sum, { entries }) => sum + entries, 0),
+        bytes: files.reduce((sum, { content }) => sum + content.size, 0),
+        modifiedAt: new Date(first.mtimeMs).toISOString(),
+        byProblem: countByProblem((found.get(cache) ?? []).map(({ finding }) => finding)),
+      };
+    });
     return { caches, total: caches.length, errors: [...scan.troubles] };
   },
   outcome: () => "ok",
@@ -70,3 +76,8 @@ export const list = defineOperation({
     notes: errors.map(({ path, message }) => `${printable(path)}: ${message}`),
   }),
 });
+
+/** What stands for a cache in the list: its file, or for media-audit's, which has a file an entry, its directory. */
+function lineOf({ kind, cache, root }: Pick<SeenCache, "kind" | "cache" | "root">): string {
+  return kind === "probe" ? root : cache;
+}

@@ -4,7 +4,7 @@ import { defineOperation } from "../operation.ts";
 import { planOutcome, PlanSummary, planView, summaryOf } from "../plan-summary.ts";
 import { makePlan, narrowPlan } from "../planner.ts";
 import { parseDuration } from "../units.ts";
-import { Allow, Detail, DurationText, Exclude, From, Include, Only, Paths } from "./input.ts";
+import { Allow, Detail, DurationText, Exclude, From, Include, Kinds, Only, Paths } from "./input.ts";
 
 /** Plans the repair of damaged caches. */
 export const repair = defineOperation({
@@ -16,6 +16,7 @@ export const repair = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
+      kind: Kinds,
       migrate: Type.Optional(
         Type.Boolean({ description: "Also drop the fields only the older format has (file_path, action)." }),
       ),
@@ -39,6 +40,7 @@ export const repair = defineOperation({
       {
         operation: "repair",
         paths: input.paths ?? [],
+        kinds: input.kind,
         migrate: input.migrate === true,
         selection: {
           problems: ["corrupt", "drifted"],

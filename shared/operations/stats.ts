@@ -1,11 +1,13 @@
 import { Type } from "typebox";
 
 import { gatherStatistics, Statistics } from "../caches/directory/statistics.ts";
+import { mediaAuditFacts, mediaAuditStatistics, MediaAuditStatistics } from "../caches/probe/media-audit/statistics.ts";
+import { probeFacts, ProbeStatistics, tryProbeStatistics } from "../caches/probe/statistics.ts";
 import { ByProblem, countByProblem, Trouble } from "../finding.ts";
 import { defineOperation } from "../operation.ts";
 import { printable } from "../printable.ts";
 import { formatBytes } from "../units.ts";
-import { Paths } from "./input.ts";
+import { Kinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
 /** Sums up what the caches hold. */
@@ -18,6 +20,7 @@ export const stats = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
+      kind: Kinds,
       forceStereo: Type.Optional(Type.Boolean({ description: "Count as mediabox does with its option for stereo." })),
       downgradeResolution: Type.Optional(
         Type.Boolean({ description: "Count media above 1080 lines as to be converted." }),
@@ -28,23 +31,30 @@ export const stats = defineOperation({
   positional: "paths",
   output: Type.Object(
     {
-      caches: Type.Integer(),
-      cacheBytes: Type.Integer({ description: "Size of all cache files." }),
+      caches: Type.Integer({ description: "Caches of media directories." }),
+      cacheBytes: Type.Integer({ description: "Size of these cache files." }),
       byProblem: ByProblem,
       ...Statistics.properties,
       errors: Type.Array(Trouble),
+      probe: Type.Optional(ProbeStatistics),
+      mediaAudit: Type.Optional(MediaAuditStatistics),
     },
     { additionalProperties: false },
   ),
-  async run({ paths, forceStereo, downgradeResolution }, context) {
-    const scan = await look(paths ?? [], context);
+  async run({ paths, kind, forceStereo, downgradeResolution }, context) {
+    const scan = await look(paths ?? [], context, kind);
+    const caches = scan.caches.filter((cache) => cache.kind === "directory");
+    const mediaAudit = mediaAuditStatistics(scan, context.now());
     const wishes = { forceStereo: forceStereo === true, downgradeResolution: downgradeResolution === true };
+    const central = tryProbeStatistics(context);
     return {
-      caches: scan.caches.length,
-      cacheBytes: scan.caches.reduce((sum, { content }) => sum + content.size, 0),
+      caches: caches.length,
+      cacheBytes: caches.reduce((sum, { content }) => sum + content.size, 0),
       byProblem: countByProblem(scan.found.map(({ finding }) => finding)),
-      ...(await gatherStatistics(scan.caches, wishes, context)),
-      errors: [...scan.troubles],
+      ...(await gatherStatistics(caches, wishes, context)),
+      errors: [...scan.troubles, ...central.troubles],
+      ...(central.figures === undefined ? {} : { probe: central.figures }),
+      ...(mediaAudit === undefined ? {} : { mediaAudit }),
     };
   },
   outcome: () => "ok",
@@ -56,6 +66,8 @@ export const stats = defineOperation({
       ["HDR", String(output.hdrFiles)],
       ["To convert", String(output.needsConversion)],
       ["Inherited probe data", String(output.inheritedProbe)],
+      ...probeFacts(output.probe),
+      ...mediaAuditFacts(output.mediaAudit),
     ],
     table: {
       columns: ["What", "Value", "Files"],

@@ -62,7 +62,10 @@ describe("CACHE_OPS_CONFIG", () => {
   });
 
   const wrong: readonly (readonly [text: string, message: RegExp])[] = [
-    ['{"keeep": []}', /unknown property "keeep"; known are "\$schema", "libraries", "keep", "guards", "planExpiry"/],
+    [
+      '{"keeep": []}',
+      /unknown property "keeep"; known are "\$schema", "libraries", "keep", "guards", "ffprobe", "probe", "planExpiry"/,
+    ],
     ['{"guards": {"ratio": 1}}', /\/guards: unknown property "ratio"; known are "staleRatio", "maxEntries", "minAge"/],
     ['{"guards": {"staleRatio": 2}}', /\/guards\/staleRatio: must be <= 1 \(rule maximum\), got 2/],
     ['{"planExpiry": "1 hour"}', /\/planExpiry: must match pattern .* got "1 hour"/],

@@ -4,7 +4,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { explain, inShort, prospect, RULES } from "../../extension/words.ts";
 import { PROBLEMS } from "../../shared/index.ts";
 
-const SOURCES = ["../../shared/policy.ts", ...sourcesOf("../../shared/caches/directory/")];
+const SOURCES = [
+  "../../shared/policy.ts",
+  "../../shared/archive/draft.ts",
+  "../../shared/archive/restore-plan.ts",
+  ...sourcesOf("../../shared/caches/directory/"),
+];
 
 /** Words with an underscore, or beside `rule`, that are something else: fields of entries, actions, errors. */
 const OTHER =

@@ -114,6 +114,14 @@ const LOOKS: Record<string, Record<string, unknown>[]> = {
     { allow: ["stale_ratio"] },
   ],
   repair: [{}, { detail: "full" }, { migrate: true }, { migrate: true, include: ["*.mkv"] }, { minAge: "soon" }],
+  probe: [
+    {},
+    { paths: ["library"] },
+    { paths: ["library"], detail: "full", limit: 3 },
+    { paths: ["library"], refresh: true, fields: ["path", "state"] },
+    { paths: ["/etc"] },
+  ],
+  restore: [{}, { archive: "none" }, { archive: "/etc/passwd" }, { archive: "../none", detail: "full" }],
   history: [{}, { limit: 1 }, { run: "run-x" }, { run: "" }, { fields: ["run"] }],
   doctor: [{}, { limit: 2 }, { fields: ["status"] }],
 };

@@ -35,14 +35,29 @@ describe("the registry", () => {
     const names = operations.map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);
     for (const name of names) assert.match(name, /^[a-z]+$/);
-    for (const verb of ["list", "stats", "check", "cleanup", "repair", "apply", "undo", "history", "record", "doctor"])
+    for (const verb of [
+      "list",
+      "stats",
+      "check",
+      "cleanup",
+      "repair",
+      "apply",
+      "undo",
+      "history",
+      "record",
+      "doctor",
+      "backup",
+      "restore",
+      "probe",
+      "invalidate",
+    ])
       assert.ok(names.includes(verb), verb);
   });
 
-  it("gives only apply the right to destroy, and only apply, undo and record the right to write", () => {
+  it("gives only apply the right to destroy, and only apply, undo and those that add the right to write", () => {
     const withEffect = (effect: string) => operations.filter((one) => one.effect === effect).map(({ name }) => name);
     assert.deepEqual(withEffect("destroy"), ["apply"]);
-    assert.deepEqual(withEffect("write").toSorted(), ["record", "undo"]);
+    assert.deepEqual(withEffect("write").toSorted(), ["backup", "import", "invalidate", "record", "scan", "undo"]);
   });
 
   for (const operation of operations) {
@@ -142,6 +157,11 @@ describe("over the real library", () => {
     assert.deepEqual(checked["byProblem"], { orphaned: 1, leftover: 1, changed: 1, corrupt: 1 });
     await ask("doctor", { paths });
     await ask("history", {});
+    await ask("probe", { paths, detail: "full" });
+    await ask("stats", { paths });
+    assert.ok(Number((await ask("invalidate", { all: true }))["entries"]) > 40);
+    const { archive } = await ask("backup", { paths, archive: "before.tar.gz" });
+    assert.equal((await ask("restore", { archive, detail: "full" }))["status"], "empty");
     const repair = await ask("repair", { paths, migrate: true, detail: "full" });
     const plan = await ask("cleanup", { paths, detail: "full" });
     await ask("cleanup", { paths: [join(root, "missing")] });
@@ -154,6 +174,8 @@ describe("over the real library", () => {
     await ask("history", { run: report["run"] });
     await ask("history", { limit: 2 });
     assert.equal((await ask("undo", { run: report["run"], detail: "full" }))["status"], "complete");
+    await ask("scan", { paths });
+    await ask("import", { paths });
     assert.deepEqual([...answered].toSorted(), operations.map(({ name }) => name).toSorted());
   });
 

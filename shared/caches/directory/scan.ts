@@ -119,6 +119,7 @@ async function scanCache(
     return unreadable(listing, cache, error);
   }
   const seen = {
+    kind: "directory" as const,
     cache,
     file,
     root: listing.root,

@@ -1,0 +1,150 @@
+import { dirname, isAbsolute, resolve } from "node:path";
+
+import { cleanupChange, findLegacy, repairChange } from "./caches/directory/changes.ts";
+import { draftDirectory } from "./caches/directory/draft.ts";
+import { scanDirectories } from "./caches/directory/scan.ts";
+import { draftMediaAudit, removalOf, repairMediaAudit } from "./caches/probe/media-audit/draft.ts";
+import { mediaAuditPlaces } from "./caches/probe/media-audit/places.ts";
+import { scanMediaAudit } from "./caches/probe/media-audit/scan.ts";
+import type { Context } from "./context.ts";
+import type { ChangeDraft, Draft } from "./draft.ts";
+import { CacheOpsError } from "./errors.ts";
+import type { Evidence } from "./evidence.ts";
+import { assertConfined, resolveRoots } from "./library.ts";
+import type { Passport } from "./passport.ts";
+import type { Action, Change, PlannedCache } from "./plan.ts";
+import type { Found, Scan } from "./scan.ts";
+
+/** How to scan, whatever the kind. */
+interface ScanOptions {
+  /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
+  readonly expiredBefore?: number | undefined;
+}
+
+/** What a kind of cache made of files has to offer to be listed, checked, cleaned and repaired. None of it writes. */
+export interface CacheKind {
+  readonly kind: "directory" | "probe";
+  readonly scan: (passports: readonly Passport[], context: Context, options?: ScanOptions) => Promise<Scan>;
+  /** What a migration would bring up to date; found only when that is asked for. */
+  readonly findLegacy: (scan: Scan) => Promise<readonly Found[]>;
+  readonly cleanup: (found: Found) => ChangeDraft;
+  /** The change, or the rule why nothing can be done. */
+  readonly repair: (found: Found) => Promise<ChangeDraft | { readonly rule: string }>;
+  /** What has to hold, beside the finding's own evidence, so that nobody is disturbed at work. */
+  readonly idle: (found: Found) => readonly Evidence[];
+  readonly draft: (changes: readonly Change[], seen: readonly PlannedCache[]) => Promise<Draft>;
+  /** Whether what a library's caches lack is held against its configured roots, although these are not scanned. */
+  readonly isJudgedByLibraries: boolean;
+}
+
+const directoryCaches: CacheKind = {
+  kind: "directory",
+  scan: scanDirectories,
+  findLegacy,
+  cleanup: cleanupChange,
+  repair: repairChange,
+  idle: ({ finding }) => [{ path: dirname(finding.cache), expect: "idle" }],
+  draft: draftDirectory,
+  isJudgedByLibraries: false,
+};
+
+/** media-audit's cache. It takes no locks: what protects it is that every file is compared again before it goes. */
+const probeCaches: CacheKind = {
+  kind: "probe",
+  scan: scanMediaAudit,
+  findLegacy: async () => [],
+  cleanup: removalOf,
+  repair: async (found) => repairMediaAudit(found),
+  idle: () => [],
+  draft: draftMediaAudit,
+  isJudgedByLibraries: true,
+};
+
+/** Every kind of cache that lies in files and is changed by plans. */
+const CACHE_KINDS = [directoryCaches, probeCaches] as const;
+
+/** A kind of cache and the directories it is looked for in. */
+export interface KindRoots {
+  readonly kind: CacheKind;
+  readonly roots: readonly string[];
+}
+
+/**
+ * What some paths and kinds stand for. Without kinds: the caches of the media directories given; without either, the
+ * caches of all libraries, and media-audit's. Paths beside the kind `probe` alone are cache directories of media-audit.
+ *
+ * Throws as {@link resolveRoots} does, and `not_found` when media-audit's cache was asked for and there is none.
+ */
+export async function chooseRoots(
+  paths: readonly string[],
+  kinds: readonly CacheKind["kind"][] | undefined,
+  context: Context,
+): Promise<KindRoots[]> {
+  const wantsProbe = kinds === undefined ? paths.length === 0 : kinds.includes("probe");
+  const isProbeOnly = kinds !== undefined && !kinds.includes("directory") && wantsProbe;
+  const probe = wantsProbe ? await probeRoots(isProbeOnly ? paths : [], context) : [];
+  if (isProbeOnly && probe.length === 0) {
+    throw new CacheOpsError("not_found", "there is no cache of media-audit at its default places", {
+      hint: "Name its directory, or set probe.mediaAudit in the configuration.",
+    });
+  }
+  const hasLibraries = paths.length > 0 || context.configuration.libraries.length > 0;
+  const isDirectoryWanted = !isProbeOnly && (hasLibraries || probe.length === 0);
+  return [
+    ...(isDirectoryWanted ? [{ kind: directoryCaches, roots: await resolveRoots(paths, context) }] : []),
+    ...(probe.length > 0 ? [{ kind: probeCaches, roots: probe }] : []),
+  ];
+}
+
+async function probeRoots(paths: readonly string[], context: Context): Promise<readonly string[]> {
+  if (paths.length === 0) return mediaAuditPlaces(context);
+  const relative = paths.find((path) => !isAbsolute(path));
+  if (relative !== undefined) {
+    throw new CacheOpsError("invalid_input", `"${relative}" is not an absolute path`, {
+      hint: "With the kind probe, paths are cache directories of media-audit.",
+    });
+  }
+  const roots = [...new Set(paths.map((path) => resolve(path)))];
+  await assertConfined(roots, context);
+  return roots;
+}
+
+/** The kind of cache a finding or change is about. */
+export function kindOf({ kind }: Pick<Change, "kind">): CacheKind {
+  const found = CACHE_KINDS.find((known) => known.kind === kind);
+  if (found === undefined) throw new Error(`caches of the kind ${kind} are not changed by plans`);
+  return found;
+}
+
+/** Several scans as one. */
+export function joinScans(scans: readonly Scan[]): Scan {
+  return {
+    caches: scans.flatMap(({ caches }) => caches),
+    found: scans.flatMap(({ found }) => found),
+    troubles: scans.flatMap(({ troubles }) => troubles),
+  };
+}
+
+/** Turns changes of any kinds into the actions that carry them out, numbered through. */
+export async function draftChanges(changes: readonly Change[], seen: readonly PlannedCache[]): Promise<Draft> {
+  const drafts: Draft[] = [];
+  for (const kind of CACHE_KINDS) {
+    const own = changes.filter((change) => kindOf(change) === kind);
+    if (own.length > 0) drafts.push(await kind.draft(own, seen));
+  }
+  const done = new Set(drafts.flatMap((draft) => draft.changes));
+  const actions: Action[] = [];
+  for (const draft of drafts) {
+    const first = actions.length;
+    for (const action of draft.actions) {
+      actions.push({ ...action, seq: action.seq + first, after: action.after.map((seq) => seq + first) });
+    }
+  }
+  return {
+    changes: changes.filter((change) => done.has(change)),
+    actions,
+    caches: drafts.flatMap(({ caches }) => caches),
+    skipped: drafts.flatMap(({ skipped }) => skipped),
+    bytes: drafts.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}

@@ -1,0 +1,160 @@
+import type * as Redis from "redis";
+import { Type } from "typebox";
+
+import type { Context } from "../../context.ts";
+import { errnoOf } from "../../errors.ts";
+import { printable } from "../../printable.ts";
+import { withTimeLimit } from "../../time-limit.ts";
+import { matches } from "../../validate.ts";
+import type { StoredEntry } from "./store.ts";
+import { pack, SCHEMA_VERSION, unpackResult } from "./stored.ts";
+
+/**
+ * Redis or Valkey behind the store, by which several hosts that see the same paths share results. Nothing it does or
+ * fails to do ever throws or takes longer than {@link LIMIT_SECONDS}; after a failure it is left alone for a while.
+ */
+export interface SharedProbes {
+  get(path: string): Promise<StoredEntry | undefined>;
+  set(path: string, entry: Omit<StoredEntry, "bytes">): Promise<void>;
+  /** Forgets these paths, or everything of ours; `false` when that is not certain. */
+  forget(paths: readonly string[] | "all"): Promise<boolean>;
+  /** Why it cannot be used, in a few words without any secret; `undefined` when it answers. */
+  trouble(): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** Every key of ours begins with this. */
+const REDIS_PREFIX = "cache-ops:probe:";
+const LIMIT_SECONDS = 1;
+const PAUSE_MS = 30_000;
+/** Keys of files that nobody asks for any more go by themselves. */
+const KEEP_SECONDS = 90 * 86_400;
+const MAX_VALUE_CHARACTERS = 32 * 1024 * 1024;
+
+const StoredValue = Type.Object({
+  size: Type.String({ pattern: "^[0-9]{1,20}$" }),
+  mtimeNs: Type.String({ pattern: "^-?[0-9]{1,25}$" }),
+  schema: Type.String(),
+  at: Type.Integer(),
+  data: Type.String(),
+});
+
+type Client = ReturnType<typeof makeClient>;
+
+/** The layer for a URL (`redis://`, `rediss://` or `unix://[:password@]/path`). Connects on first use. */
+export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "log">): SharedProbes {
+  let connection: { readonly client: Client; readonly ready: Promise<unknown> } | undefined;
+  let pausedUntil = 0;
+  let trouble: string | undefined;
+  const drop = () => {
+    // While it still connects, too: a server that accepts and never answers must not be waited for.
+    if (connection?.client.isOpen === true) connection.client.destroy();
+    connection = undefined;
+  };
+  const connected = async () => {
+    const redis = await import("redis");
+    if (connection === undefined) {
+      const client = makeClient(redis, url);
+      connection = { client, ready: client.connect() };
+    }
+    const { client, ready } = connection;
+    await ready;
+    return client;
+  };
+  /** The answer, or `undefined` when there is none in time. */
+  const ask = async <T>(work: (client: Client) => Promise<T>): Promise<{ readonly answer: T } | undefined> => {
+    if (now() < pausedUntil) return undefined;
+    try {
+      const answer = await withTimeLimit(connected().then(work), LIMIT_SECONDS, "Redis");
+      trouble = undefined;
+      return { answer };
+    } catch (error) {
+      // Whatever goes wrong there must not stop anything here: it is noted, and the embedded store goes on alone.
+      if (trouble === undefined) log("Redis is left alone", { reason: reasonOf(error) });
+      trouble = reasonOf(error);
+      pausedUntil = now() + PAUSE_MS;
+      drop();
+      return undefined;
+    }
+  };
+  return {
+    async get(path) {
+      const asked = await ask((client) => client.get(REDIS_PREFIX + path));
+      return typeof asked?.answer === "string" ? read(asked.answer) : undefined;
+    },
+    async set(path, { size, mtimeNs, result, at }) {
+      const data = pack(result).toString("base64");
+      const value = { size: String(size), mtimeNs: String(mtimeNs), schema: SCHEMA_VERSION, at, data };
+      await ask((client) => client.set(REDIS_PREFIX + path, JSON.stringify(value), { EX: KEEP_SECONDS }));
+    },
+    async forget(paths) {
+      if (paths !== "all") {
+        for (let start = 0; start < paths.length; start += 1000) {
+          const keys = paths.slice(start, start + 1000).map((path) => REDIS_PREFIX + path);
+          if ((await ask((client) => client.unlink(keys))) === undefined) return false;
+        }
+        return true;
+      }
+      let cursor = "0";
+      do {
+        const from = cursor;
+        const found = await ask(async (client) => {
+          const page = await client.scan(from, { MATCH: `${REDIS_PREFIX}*`, COUNT: 1000 });
+          if (page.keys.length > 0) await client.unlink(page.keys);
+          return page.cursor;
+        });
+        if (found === undefined) return false;
+        cursor = found.answer;
+      } while (cursor !== "0");
+      return true;
+    },
+    async trouble() {
+      await ask((client) => client.ping());
+      return trouble;
+    },
+    close: async () => drop(),
+  };
+}
+
+function makeClient({ createClient }: Pick<typeof Redis, "createClient">, url: string) {
+  const socket = { connectTimeout: LIMIT_SECONDS * 1000, reconnectStrategy: false } as const;
+  const local = /^unix:(?:\/\/(?::([^@/]*)@)?)?(\/[^?]+)$/.exec(url);
+  const [, password, path = ""] = local ?? [];
+  const client = createClient({
+    ...(local === null
+      ? { url, socket }
+      : { socket: { ...socket, path: decodeURIComponent(path), tls: false as const } }),
+    ...(password === undefined ? {} : { password: decodeURIComponent(password) }),
+    RESP: 2,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+  });
+  // Every command that waits gets the error, too, and there it is noted.
+  client.on("error", () => undefined);
+  return client;
+}
+
+function read(text: string): StoredEntry | undefined {
+  if (text.length > MAX_VALUE_CHARACTERS) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+  if (!matches(StoredValue, value)) return undefined;
+  const bytes = Buffer.from(value.data, "base64");
+  const result = unpackResult(bytes);
+  if (result === undefined) return undefined;
+  return { size: BigInt(value.size), mtimeNs: BigInt(value.mtimeNs), result, at: value.at, bytes: bytes.length };
+}
+
+/** An errno name, or the first word of what the server said (`WRONGPASS`, `NOAUTH`): never a text with the URL in it. */
+function reasonOf(error: unknown): string {
+  const errno = errnoOf(error);
+  if (errno !== undefined) return errno;
+  const word = /^[A-Z]{2,20}\b/.exec(error instanceof Error ? error.message : "")?.[0];
+  return printable(word ?? (error instanceof Error ? error.name : "unknown error"));
+}
