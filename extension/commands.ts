@@ -6,6 +6,7 @@ import { askForInput } from "./form.ts";
 import { invokeShown, shown } from "./invoke.ts";
 import { openSettings } from "./open-settings.ts";
 import { OPERATIONS, operationNamed, type OperationInfo } from "./operations.ts";
+import { plain, withoutIcons } from "./plain.ts";
 import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
 import { runScan } from "./scan.ts";
@@ -69,7 +70,7 @@ async function check(editor: Editor, input: Input | undefined): Promise<void> {
   }
   const stale = summary.roots.reduce((sum, root) => sum + root.stale, 0);
   const away = summary.roots.filter(({ state }) => state !== "healthy");
-  const missing = away.length === 0 ? "" : ` Not looked at: ${away.map(({ root }) => root).join(", ")}.`;
+  const missing = away.length === 0 ? "" : ` Not looked at: ${plain(away.map(({ root }) => root).join(", "))}.`;
   const caches = summary.roots.reduce((sum, root) => sum + root.caches, 0).toLocaleString();
   const found = stale === 0 ? "nothing is stale" : `${stale.toLocaleString()} stale`;
   const [cleanUp, show] = ["Clean Up…", "Show"];
@@ -106,7 +107,7 @@ async function choosePlaces(editor: Editor, name: string): Promise<Input | undef
     ...(libraries.length > 1
       ? libraries.map((each) => ({
           label: `$(folder-library) ${each.name}`,
-          description: each.roots.join(", "),
+          description: withoutIcons(each.roots.join(", ")),
           input: { paths: [each.name] },
         }))
       : []),

@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 
 import type { Editor } from "./editor.ts";
 import { showError } from "./invoke.ts";
+import { plain, withoutIcons } from "./plain.ts";
 
 interface Library {
   readonly name: string;
@@ -34,14 +35,14 @@ async function choose(editor: Editor): Promise<void> {
     { label: "$(folder-opened) Choose a directory…", run: () => browse(editor) },
     { label: "$(edit) Type a path or pattern…", description: "/mnt/disk*/media", run: () => type(editor) },
     ...folders.map((folder) => ({
-      label: `$(add) ${folder}`,
+      label: `$(add) ${withoutIcons(folder)}`,
       description: "opened folder",
       run: () => add(editor, [folder]),
     })),
     ...(own().length > 0 ? [{ label: "libraries in your settings", kind: vscode.QuickPickItemKind.Separator }] : []),
     ...own().map((library) => ({
       label: `$(library) ${library.name}`,
-      description: library.roots.join(", "),
+      description: withoutIcons(library.roots.join(", ")),
       run: () => remove(library),
     })),
   ];
@@ -100,7 +101,7 @@ async function add(editor: Editor, roots: readonly string[]): Promise<void> {
       .slice(0, 64) || "media";
   const name = await vscode.window.showInputBox({
     title: "Name of the library",
-    prompt: `How to call ${roots.join(", ")}`,
+    prompt: `How to call ${withoutIcons(plain(roots.join(", ")))}`,
     value: taken.has(proposed) ? "" : proposed,
     ignoreFocusOut: true,
     validateInput: (text) => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import {
   createMessageConnection,
+  ErrorCodes,
   IPCMessageReader,
   IPCMessageWriter,
   ProgressType,
@@ -68,12 +69,13 @@ export function makeEngine(extension: vscode.ExtensionContext, log: vscode.LogOu
     child.stderr?.on("data", (data: Buffer) => log.warn(`worker: ${data.toString().trim()}`));
     const connection = createMessageConnection(new IPCMessageReader(child), new IPCMessageWriter(child));
     const started = { child, connection };
-    child.once("error", (error) => log.error(`worker: ${error.message}`));
-    child.once("exit", (code, signal) => {
+    const failed = (how: string) => {
       if (running !== started) return;
-      log.error(`the worker ended unexpectedly (${signal ?? `code ${code}`}); the next command starts it again`);
+      log.error(`the worker ended unexpectedly (${how}); the next command starts it again`);
       stop();
-    });
+    };
+    child.once("error", (error) => failed(error.message));
+    child.once("exit", (code, signal) => failed(signal ?? `code ${code}`));
     connection.listen();
     running = started;
     log.debug(`worker ${child.pid} started`);
@@ -124,15 +126,22 @@ export function makeEngine(extension: vscode.ExtensionContext, log: vscode.LogOu
 const NEVER: vscode.CancellationToken = new vscode.CancellationTokenSource().token;
 
 function toEngineError(error: unknown): EngineError {
-  if (error instanceof ResponseError) {
+  if (error instanceof ResponseError && error.code !== ErrorCodes.PendingResponseRejected) {
     const { code, hint } = (error.data ?? {}) as { readonly code?: string; readonly hint?: string };
     return new EngineError(code ?? "internal", error.message, hint);
   }
-  return new EngineError("interrupted", "the worker ended before it answered", "Try again; nothing was lost.");
+  return new EngineError(
+    "unavailable",
+    "the worker ended before it answered",
+    "Nothing is lost: run the command again to go on, or see the History for what was done and to undo it.",
+  );
 }
 
 /** An error as the output channel shows it. */
 export function errorText(error: unknown): string {
-  if (error instanceof EngineError) return error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
+  if (error instanceof EngineError) {
+    const { message, hint } = error;
+    return hint === undefined ? message : `${message}${/[.!?]$/.test(message) ? "" : "."} ${hint}`;
+  }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -41,9 +41,13 @@ export function registerHistory(editor: Editor): void {
 
 function itemOf(line: RunLine): vscode.TreeItem {
   const { run, entries, caches, reclaimedBytes, undoes, undoneBy, status, startedAt, canUndo } = line;
-  const what = `${entries} ${entries === 1 ? "entry" : "entries"} in ${caches} ${caches === 1 ? "cache" : "caches"}`;
+  // What was done is counted when a run ends.
+  const isCounted = status !== "running" && status !== "interrupted";
+  const counts = `${entries} ${entries === 1 ? "entry" : "entries"} in ${caches} ${caches === 1 ? "cache" : "caches"}`;
+  const what = isCounted ? counts : "not counted yet";
   const item = new vscode.TreeItem(undoes === null ? what : `Undo: ${what}`);
-  const size = reclaimedBytes < 0 ? `${bytesText(-reclaimedBytes)} put back` : `${bytesText(reclaimedBytes)} freed`;
+  const freed = reclaimedBytes < 0 ? `${bytesText(-reclaimedBytes)} put back` : `${bytesText(reclaimedBytes)} freed`;
+  const size = isCounted ? freed : "";
   const state = undoneBy !== null ? "undone" : status === "complete" ? "" : status;
   item.id = run;
   item.description = [size, ago(Date.parse(startedAt), Date.now()), state].filter((part) => part !== "").join(" · ");

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { Editor } from "./editor.ts";
 import { EngineError, errorText, type Following } from "./engine.ts";
 import { operationNamed } from "./operations.ts";
+import { plain } from "./plain.ts";
 import type { Progress, Result } from "./protocol.ts";
 
 /**
@@ -17,7 +18,7 @@ export async function invokeShown(editor: Editor, name: string, input: unknown):
 
 /** Does some work with progress and cancel in a notification; shows its error and returns `undefined` then. */
 export async function shown<T>(
-  { log }: Editor,
+  { log, runs }: Editor,
   title: string,
   work: (following: Required<Following>) => Promise<T>,
 ): Promise<T | undefined> {
@@ -35,6 +36,9 @@ export async function shown<T>(
       });
     });
   } catch (error) {
+    // What a worker that ended had begun, the history shows as interrupted.
+    if (error instanceof EngineError && error.code === "unavailable" && runs.lines !== undefined)
+      runs.refresh().catch((cause: unknown) => log.warn(errorText(cause)));
     await showError(error, log);
     return undefined;
   }
@@ -43,7 +47,7 @@ export async function shown<T>(
 function textOf({ message, done, total }: Progress): string {
   const count = total === undefined ? done.toLocaleString() : `${done.toLocaleString()} of ${total.toLocaleString()}`;
   const text = message.length > 60 ? `${message.slice(0, 20)}…${message.slice(-38)}` : message;
-  return `${text} (${count})`;
+  return `${plain(text)} (${count})`;
 }
 
 /** Shows an error once, with its hint. A cancelled request is no error: whoever cancelled knows. */
@@ -51,7 +55,7 @@ export async function showError(error: unknown, log: vscode.LogOutputChannel): P
   log.error(errorText(error));
   if (error instanceof EngineError && error.code === "interrupted") return;
   const openLog = "Show Log";
-  const choice = await vscode.window.showErrorMessage(`Cache Ops: ${firstLine(errorText(error))}`, openLog);
+  const choice = await vscode.window.showErrorMessage(`Cache Ops: ${plain(firstLine(errorText(error)))}`, openLog);
   if (choice === openLog) log.show();
 }
 

@@ -25,6 +25,7 @@ export function makeLibraries(engine: Engine, onError: (error: unknown) => void)
   let summary: SurveySummary | undefined;
   let looking: Promise<SurveySummary> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let isWanted = false;
 
   const lookAtWaiting = async () => {
     timer = undefined;
@@ -50,15 +51,25 @@ export function makeLibraries(engine: Engine, onError: (error: unknown) => void)
     }
     return found;
   };
-  const again = () => {
-    if (summary !== undefined) look().catch(onError);
+  const again = async () => {
+    if (!isWanted) return;
+    // A look that is under way knows only the settings before; its asker hears how it ends.
+    await looking?.catch(() => undefined);
+    try {
+      await look();
+    } catch (error) {
+      onError(error);
+      // Whoever shows libraries asks for them then, and shows what is wrong with the settings.
+      summary = undefined;
+      looked.fire(undefined);
+    }
   };
   const settings = ["libraries", "configurationFile", "timeLimit"].map((name) => `cacheOps.${name}`);
   const listening = vscode.Disposable.from(
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (settings.some((name) => event.affectsConfiguration(name))) again();
+      if (settings.some((name) => event.affectsConfiguration(name))) void again();
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(again),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void again()),
   );
 
   return {
@@ -67,6 +78,7 @@ export function makeLibraries(engine: Engine, onError: (error: unknown) => void)
     },
     onDidLook: looked.event,
     async look(refresh, following) {
+      isWanted = true;
       return summary === undefined || refresh ? look(following) : summary;
     },
     lookAgain(directories) {

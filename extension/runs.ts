@@ -48,8 +48,10 @@ export function makeRuns(engine: Engine, libraries: Libraries, onError: (error: 
     const isFirst = lines === undefined;
     lines = output["runs"] as readonly RunLine[];
     for (const { run, status } of lines) {
-      if (status === "running" || ended.has(run)) continue;
-      ended.add(run);
+      // One that was interrupted may be taken up again, and then ends once more.
+      const end = `${run} ${status}`;
+      if (status === "running" || ended.has(end)) continue;
+      ended.add(end);
       if (!isFirst) await lookAgain(run);
     }
     changed.fire();

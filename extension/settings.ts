@@ -26,7 +26,7 @@ export function coreSettings(): CoreSettings {
     const last = parts.pop() ?? "";
     let target = configuration;
     for (const part of parts) target = (target[part] ??= {}) as Record<string, unknown>;
-    target[last] = settings.get(path);
+    target[last] = path === "libraries" || path === "keep" ? listOf(settings, path) : settings.get(path);
   }
   return {
     stateDirectory: settings.get("stateDirectory", ""),
@@ -35,11 +35,32 @@ export function coreSettings(): CoreSettings {
   };
 }
 
-/** Whether a setting has another value than its default. Workspace values of restricted settings count only when trusted. */
+/** Whether a setting has another value than its default. */
 function isSet(settings: vscode.WorkspaceConfiguration, path: string): boolean {
+  return levelsOf(settings, path).length > 0;
+}
+
+/** The user's value and the workspace's, as far as they are set. That of a workspace counts only when it is trusted. */
+function levelsOf(settings: vscode.WorkspaceConfiguration, path: string): unknown[] {
   const found = settings.inspect(path);
   const values = [found?.globalValue, ...(vscode.workspace.isTrusted ? [found?.workspaceValue] : [])];
-  return values.some((value) => value !== undefined);
+  return values.filter((value) => value !== undefined);
+}
+
+/**
+ * A list to which the workspace adds, as the settings add to the configuration file: it takes no library and no
+ * pattern of the user away, but a library of the same name counts as it says. What is no list is left to be refused.
+ */
+function listOf(settings: vscode.WorkspaceConfiguration, path: string): unknown {
+  const levels = levelsOf(settings, path);
+  const wrong = levels.find((level) => !Array.isArray(level));
+  if (wrong !== undefined) return wrong;
+  const items = levels.flat().map((item: unknown) => [nameOf(item), item] as const);
+  return [...new Map(items).values()];
+}
+
+function nameOf(item: unknown): unknown {
+  return typeof item === "object" && item !== null && "name" in item ? item.name : item;
 }
 
 /** The settings of the editor's own parts. */

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { ago, bytesText } from "./age.ts";
 import type { Editor } from "./editor.ts";
 import { errorText } from "./engine.ts";
+import { withoutIcons } from "./plain.ts";
 import { escapeMarkdown } from "./report.ts";
 import { coreSettings, editorSettings } from "./settings.ts";
 import { lastCleanupIn, librariesIn, statusText, type Figures } from "./status-figures.ts";
@@ -100,7 +101,9 @@ function markdownOf(figures: Figures | undefined, isCurrent: boolean): string {
     ({ name, caches, entries, bytes, stale }) =>
       `| ${escapeMarkdown(name)} | ${caches.toLocaleString()} | ${entries.toLocaleString()} | ${bytesText(bytes)} | ${stale.toLocaleString()} |`,
   );
-  const away = libraries.flatMap((library) => library.away).map((text) => `- $(warning) ${escapeMarkdown(text)}`);
+  const away = libraries
+    .flatMap((library) => library.away)
+    .map((text) => `- $(warning) ${escapeMarkdown(withoutIcons(text))}`);
   const now = Date.now();
   return [
     `**Cache Ops**, ${isCurrent ? "looked at" : "as of"} ${ago(at, now)}`,

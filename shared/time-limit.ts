@@ -1,24 +1,23 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { clearTimeout, setTimeout } from "node:timers";
 
 import { CacheOpsError } from "./errors.ts";
 
 /**
  * The result of `work`, or the error ETIMEDOUT when it takes longer than `seconds`.
  *
- * For file system calls, which no signal can stop: a share that hangs keeps its thread, but not the caller.
+ * For file system calls, which no signal can stop: a share that hangs keeps its thread, but not the caller. Every one of
+ * them comes by here, so this is a bare timer: to abort one costs as much as the call itself.
  */
 export async function withTimeLimit<T>(work: Promise<T>, seconds: number, what: string): Promise<T> {
-  const timer = new AbortController();
+  const { promise: expired, reject } = Promise.withResolvers<never>();
+  const expire = () =>
+    reject(Object.assign(new Error(`${what}: no answer within ${seconds} s`), { code: "ETIMEDOUT" }));
+  const timer = setTimeout(expire, seconds * 1000);
   try {
-    return await Promise.race([work, expire(seconds, what, timer.signal)]);
+    return await Promise.race([work, expired]);
   } finally {
-    timer.abort();
+    clearTimeout(timer);
   }
-}
-
-async function expire(seconds: number, what: string, signal: AbortSignal): Promise<never> {
-  await delay(seconds * 1000, undefined, { signal });
-  throw Object.assign(new Error(`${what}: no answer within ${seconds} s`), { code: "ETIMEDOUT" });
 }
 
 /** Throws `interrupted` once the signal is aborted. */

@@ -6,6 +6,7 @@ import type { Editor } from "../editor.ts";
 import { invokeShown, showError } from "../invoke.ts";
 import { openSettings } from "../open-settings.ts";
 import { patternOf } from "../pattern.ts";
+import { plain } from "../plain.ts";
 import { PROBLEMS } from "../problems.ts";
 import type { Sort } from "../protocol.ts";
 import type { Node } from "./nodes.ts";
@@ -107,14 +108,15 @@ async function revealMedia(node: Node): Promise<void> {
     () => false,
   );
   const shownUri = isThere ? uri : vscode.Uri.file(dirname(path));
-  if (!isThere) void vscode.window.showInformationMessage(`Cache Ops: ${path} is not there. Showing its directory.`);
+  if (!isThere)
+    void vscode.window.showInformationMessage(`Cache Ops: ${plain(path)} is not there. Showing its directory.`);
   if (vscode.workspace.getWorkspaceFolder(shownUri) !== undefined) {
     await vscode.commands.executeCommand("revealInExplorer", shownUri);
   } else if (vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined) {
     await vscode.commands.executeCommand("revealFileInOS", shownUri);
   } else {
     const copy = "Copy Path";
-    const text = `Cache Ops: ${shownUri.fsPath} lies outside the opened folder, on the server.`;
+    const text = `Cache Ops: ${plain(shownUri.fsPath)} lies outside the opened folder, on the server.`;
     if ((await vscode.window.showInformationMessage(text, copy)) === copy) {
       await vscode.env.clipboard.writeText(shownUri.fsPath);
     }
@@ -177,7 +179,7 @@ async function pin(editor: Editor, target: Node | { readonly cache: string; read
     await settings.update("keep", [...before, pattern], vscode.ConfigurationTarget.Global);
   }
   const show = "Open Settings";
-  const text = `Cache Ops: entries of ${name} are kept from now on (setting “keep”).`;
+  const text = `Cache Ops: entries of ${plain(name)} are kept from now on (setting “keep”).`;
   if ((await vscode.window.showInformationMessage(text, show)) === show) {
     await openSettings("cacheOps.keep");
   }

@@ -1,8 +1,10 @@
 import { basename, dirname, join } from "node:path";
 
+import { printable } from "@cache-ops/shared/printable";
 import * as vscode from "vscode";
 
 import { ago, bytesText } from "../age.ts";
+import { linesOf } from "../plain.ts";
 import { countsText, iconOf, isStale } from "../problems.ts";
 import { explain } from "../words.ts";
 import { idOf, type Node } from "./nodes.ts";
@@ -13,7 +15,8 @@ export function itemOf(node: Node, now: number): vscode.TreeItem {
   // Rows that stand for nothing lasting need no identity.
   if (node.type !== "message") item.id = idOf(node);
   // Else the tooltip would be read out, without the figures beside the name.
-  const label = typeof item.label === "string" ? item.label : "";
+  const label = typeof item.label === "string" ? printable(item.label) : "";
+  item.label = label;
   item.accessibilityInformation ??= { label: [label, item.description].filter(Boolean).join(", ") };
   return item;
 }
@@ -35,7 +38,7 @@ function bare(node: Node, now: number): vscode.TreeItem {
       const item = new vscode.TreeItem(basename(path), None);
       item.description = problem;
       item.iconPath = iconOf(problem);
-      item.tooltip = `${path}\n${explain(problem, rule, observed)}`;
+      item.tooltip = linesOf([path, explain(problem, rule, observed)]);
       item.contextValue = isStale(problem) ? "file.stale" : "file";
       return item;
     }
@@ -68,14 +71,12 @@ function rootItem({ row }: Extract<Node, { type: "root" }>): vscode.TreeItem {
   const parts = [stale > 0 ? `${stale.toLocaleString()} stale` : "nothing stale", bytesText(bytes)];
   item.description = parts.join(" · ");
   item.iconPath = new vscode.ThemeIcon("library");
-  item.tooltip = [
+  item.tooltip = linesOf([
     root,
     `${caches.toLocaleString()} caches, ${entries.toLocaleString()} entries, ${bytesText(bytes)}`,
     countsText(byProblem),
     troubles > 0 ? `${troubles.toLocaleString()} places could not be looked at.` : "",
-  ]
-    .filter((part) => part !== "")
-    .join("\n");
+  ]);
   item.contextValue = stale > 0 ? "root.stale" : "root";
   return item;
 }
@@ -102,7 +103,7 @@ function directoryItem({ row }: Extract<Node, { type: "directory" }>, now: numbe
     "folder",
     row.stale > 0 ? new vscode.ThemeColor("list.warningForeground") : undefined,
   );
-  item.tooltip = `${row.directory}\n${countsText(row.byProblem) || "Everything is in order."}`;
+  item.tooltip = linesOf([row.directory, countsText(row.byProblem) || "Everything is in order."]);
   item.contextValue = row.stale > 0 ? "directory.stale" : "directory";
   return item;
 }
@@ -120,7 +121,7 @@ function cacheItem({ row, cache }: Extract<Node, { type: "cache" }>, now: number
     .filter((part) => part !== "")
     .join(" · ");
   item.iconPath = damage === undefined ? new vscode.ThemeIcon("json") : iconOf(damage.problem);
-  item.tooltip = damage === undefined ? cache : `${cache}\n${explain(damage.problem, damage.rule, damage.observed)}`;
+  item.tooltip = linesOf([cache, damage === undefined ? "" : explain(damage.problem, damage.rule, damage.observed)]);
   item.contextValue = row.stale > 0 ? "cache.stale" : "cache";
   return item;
 }
@@ -135,15 +136,13 @@ function entryItem({ entry, cache }: Extract<Node, { type: "entry" }>, now: numb
   const facts = ["codec_video", "resolution", "hdr_type"].flatMap((field) =>
     typeof fields[field] === "string" ? [fields[field]] : [],
   );
-  item.tooltip = [
+  item.tooltip = linesOf([
     name === null ? key : join(dirname(cache), name),
     problem === null || reason === null ? "In order." : explain(problem, reason.rule, reason.observed),
     facts.join(", "),
     `${bytesText(bytes)} in the cache${lastSeen === null ? "" : `, written ${new Date(lastSeen).toLocaleString()}`}`,
-  ]
-    .filter((part) => part !== "")
-    .join("\n");
-  item.accessibilityInformation = { label: `${name ?? key}, ${problem ?? "in order"}` };
+  ]);
+  item.accessibilityInformation = { label: `${printable(name ?? key)}, ${problem ?? "in order"}` };
   item.contextValue = isStale(problem) ? "entry.stale" : "entry";
   item.command = {
     command: "cacheOps.openEntry",

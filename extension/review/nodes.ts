@@ -1,9 +1,11 @@
 import { basename } from "node:path";
 
 import type { Change } from "@cache-ops/shared";
+import { printable } from "@cache-ops/shared/printable";
 import * as vscode from "vscode";
 
 import { bytesText } from "../age.ts";
+import { linesOf } from "../plain.ts";
 import { iconOf } from "../problems.ts";
 import type { Blocked, PlanGroup, PlanOverview } from "../protocol.ts";
 import { explain } from "../words.ts";
@@ -20,7 +22,9 @@ export type Node =
 /** How a node is shown; `unchecked` are the numbers of the changes that were taken out. */
 export function itemOf(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
   const item = bare(node, unchecked);
-  const label = typeof item.label === "string" ? item.label : "";
+  const label = typeof item.label === "string" ? printable(item.label) : "";
+  item.label = label;
+  if (typeof item.description === "string") item.description = printable(item.description);
   item.accessibilityInformation = { label: [label, item.description].filter(Boolean).join(", ") };
   return item;
 }
@@ -41,7 +45,7 @@ function bare(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
       const { guard, path, message, observed, advice, override } = node.blocked;
       const item = new vscode.TreeItem(`Blocked: ${message}`);
       item.description = `${path} (${observed})`;
-      item.tooltip = `${guard}\n${path}: ${message} (${observed}).\n${advice}`;
+      item.tooltip = linesOf([guard, `${path}: ${message} (${observed}).`, advice]);
       item.iconPath = new vscode.ThemeIcon("shield", new vscode.ThemeColor("list.errorForeground"));
       item.contextValue = override === null ? "guard" : "guard.override";
       return item;
@@ -71,7 +75,7 @@ function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.Tre
   item.id = cache;
   const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
   item.description = `${count} ${ids.length === 1 ? "change" : "changes"} · ${bytesText(bytes)}`;
-  item.tooltip = `${cache}\n${count} changes, ${bytesText(bytes)} freed when all are applied`;
+  item.tooltip = linesOf([cache, `${count} changes, ${bytesText(bytes)} freed when all are applied`]);
   item.iconPath = new vscode.ThemeIcon("folder");
   item.checkboxState = {
     state: taken > 0 ? Checked : Unchecked,
@@ -86,11 +90,11 @@ function changeItem(change: Change, unchecked: ReadonlySet<number>): vscode.Tree
   item.id = `${cache} ${id}`;
   item.description = `${does} · ${problem}${to === undefined ? "" : ` → ${to}`}`;
   item.iconPath = iconOf(problem);
-  item.tooltip = [
+  item.tooltip = linesOf([
     path ?? cache,
     `${DEEDS[does]}${to === undefined ? "" : ` → ${to}`}`,
     explain(problem, reason.rule, reason.observed),
-  ].join("\n");
+  ]);
   const isTaken = !unchecked.has(id);
   item.checkboxState = {
     state: isTaken ? Checked : Unchecked,

@@ -6,6 +6,7 @@ import { showRun } from "../commands.ts";
 import type { Editor } from "../editor.ts";
 import { invokeShown, showError } from "../invoke.ts";
 import { operationNamed } from "../operations.ts";
+import { plain } from "../plain.ts";
 import type { PlanGroup, PlanOverview } from "../protocol.ts";
 import { openFileDiff, openPlanDiff, registerPlanDocuments } from "./diff.ts";
 import { itemOf, type Node } from "./nodes.ts";
@@ -82,7 +83,7 @@ export function registerReview(editor: Editor): void {
     const until = new Date(overview.expiresAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const out = unchecked.size === 0 ? "" : ` ${unchecked.size.toLocaleString()} taken out by you.`;
     view.message = {
-      ready: `Would ${overview.acknowledge}. Frees ${bytesText(overview.bytes)}.${out} Nothing was changed yet; valid until ${until}.`,
+      ready: `Would ${plain(overview.acknowledge)}. Frees ${bytesText(overview.bytes)}.${out} Nothing was changed yet; valid until ${until}.`,
       empty: "Nothing to do.",
       blocked: "BLOCKED: this plan cannot be applied. Each cause below says what to do.",
     }[overview.status];
@@ -106,7 +107,7 @@ export function registerReview(editor: Editor): void {
     if (overview.status === "blocked") {
       const [first] = overview.blocked;
       void vscode.window.showWarningMessage(
-        `Cache Ops: blocked. ${first?.path}: ${first?.message} (${first?.observed}). ${first?.advice}`,
+        `Cache Ops: blocked. ${plain(`${first?.path}: ${first?.message} (${first?.observed})`)}. ${first?.advice}`,
       );
     }
   };

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 
 import {
@@ -40,7 +41,17 @@ export function makeDesk(): Desk {
 
   let plan: StoredPlan | undefined;
 
-  const settle = () => (places ??= placesFor(settings));
+  let stamp: string | undefined;
+  // The configuration file may be edited at any time, with any editor.
+  const settle = () => {
+    const now = stampOf(configurationFileOf(settings).file);
+    if (places === undefined || stamp !== now) {
+      places = undefined;
+      places = placesFor(settings);
+      stamp = now;
+    }
+    return places;
+  };
   const close = () => {
     store?.state.close();
     store = undefined;
@@ -52,10 +63,13 @@ export function makeDesk(): Desk {
       return plan;
     },
     configure(changed) {
+      const known = { survey: this.survey, about: places && surveyedBy(places) };
       settings = changed;
       places = undefined;
       this.survey = undefined;
       const settled = settle();
+      // Most settings are about something else, and a survey of a large library takes long.
+      if (known.about === surveyedBy(settled)) this.survey = known.survey;
       if (store !== undefined && store.directory !== settled.stateDirectory) close();
       return settled;
     },
@@ -79,15 +93,18 @@ export function makeDesk(): Desk {
   };
 }
 
+/** What a survey depends on, as one text. */
+function surveyedBy({ configuration: { libraries, timeLimit } }: Places): string {
+  return JSON.stringify([libraries, timeLimit]);
+}
+
 /**
  * Where things lie and what is in force: the configuration file, and over it what the editor's settings say. Libraries
  * and keep patterns of both count; a library of the settings replaces one of the same name.
  */
 function placesFor({ stateDirectory, configurationFile, configuration }: CoreSettings): Places {
-  const own = envPaths("cache-ops", { suffix: "" });
-  const named = configurationFile || (process.env["CACHE_OPS_CONFIG"] ?? "");
-  const file = named || join(own.config, "config.json");
-  const shared = readConfiguration(file, named !== "");
+  const { file, isNamed } = configurationFileOf({ configurationFile });
+  const shared = readConfiguration(file, isNamed);
   const libraries = configuration.libraries ?? [];
   const names = new Set(libraries.map(({ name }) => name));
   const merged = {
@@ -101,8 +118,26 @@ function placesFor({ stateDirectory, configurationFile, configuration }: CoreSet
     probe: { ...shared.probe, ...configuration.probe },
   };
   return {
-    stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || own.data,
+    stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || OWN.data,
     configurationFile: file,
     configuration: parse(Configuration, merged, "the settings of Cache Ops"),
   };
+}
+
+const OWN = envPaths("cache-ops", { suffix: "" });
+
+function configurationFileOf({ configurationFile }: Pick<CoreSettings, "configurationFile">) {
+  const named = configurationFile || (process.env["CACHE_OPS_CONFIG"] ?? "");
+  return { file: named || join(OWN.config, "config.json"), isNamed: named !== "" };
+}
+
+/** Differs when the file was written since. */
+function stampOf(file: string): string {
+  try {
+    const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+  } catch {
+    // Reading it says what is wrong.
+    return "unknown";
+  }
 }

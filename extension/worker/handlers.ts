@@ -63,7 +63,11 @@ export const handlers: Handlers = {
     return summaryOf(desk.survey);
   },
 
-  directories: async (params, _context, desk) => directoryRows(desk.survey?.seen, params),
+  async directories(params, context, desk) {
+    // The editor remembers a look that this process, or these settings, know nothing of.
+    desk.survey ??= { at: context.now(), seen: await survey(context) };
+    return directoryRows(desk.survey.seen, params);
+  },
 
   directory: async ({ directory }, _context, desk) => directoryRow(desk.survey?.seen, directory),
 

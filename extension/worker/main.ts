@@ -32,13 +32,16 @@ for (const name of Object.keys(handlers) as (keyof typeof handlers)[]) {
 }
 connection.listen();
 
-process.once("disconnect", () => {
-  ending.abort();
-  void Promise.allSettled(atWork).then(() => {
-    desk.close();
-    process.exit(0);
+// Whoever stops the editor's server stops everything that it started, the worker too.
+for (const event of ["disconnect", "SIGTERM", "SIGINT", "SIGHUP"]) {
+  process.once(event, () => {
+    ending.abort();
+    void Promise.allSettled(atWork).then(() => {
+      desk.close();
+      process.exit(0);
+    });
   });
-});
+}
 
 /** How often progress is reported at most, in milliseconds. */
 const PROGRESS_MS = 100;

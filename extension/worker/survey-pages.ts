@@ -15,13 +15,19 @@ interface Row extends DirectoryRow {
   readonly text: string;
 }
 
+type SeenCache = Survey["scan"]["caches"][number];
+
 const indexes = new WeakMap<Survey, Index>();
+
+/** Rows of caches: whatever looks at a directory again makes another object of its cache, so the others' rows hold. */
+const rowsOfCaches = new WeakMap<SeenCache, Row>();
 
 /** The roots with what they add up to. */
 export function summaryOf({ at, seen }: { readonly at: number; readonly seen: Survey }): SurveySummary {
   const { byRoot } = indexOf(seen);
   const roots = seen.roots.map(({ library, root, state, detail }): RootRow => {
-    const rows = byRoot.get(root) ?? [];
+    // What was seen of a root before it went away says nothing now.
+    const rows = state === "healthy" ? (byRoot.get(root) ?? []) : [];
     return {
       library,
       root,
@@ -40,10 +46,10 @@ export function summaryOf({ at, seen }: { readonly at: number; readonly seen: Su
 
 /** The directories of a root that the selection lets through, in its order. */
 export function directoryRows(
-  seen: Survey | undefined,
+  seen: Survey,
   { root, selection, offset, limit }: Requests["directories"][0],
 ): Page<DirectoryRow> {
-  const chosen = seen === undefined ? [] : chosenRows(indexOf(seen).byRoot.get(root) ?? [], selection);
+  const chosen = chosenRows(indexOf(seen).byRoot.get(root) ?? [], selection);
   return { total: chosen.length, rows: chosen.slice(offset, offset + limit).map(withoutText) };
 }
 
@@ -94,35 +100,44 @@ function indexOf(seen: Survey): Index {
 
 function makeIndex({ roots, scan }: Survey): Index {
   const byDirectory = new Map<string, Row>();
+  const byRoot = new Map<string, Row[]>(roots.map(({ root }) => [root, []]));
   const found = Map.groupBy(scan.found, ({ finding }) => dirname(finding.cache));
   const seenAt = new Map(scan.caches.map((cache) => [dirname(cache.cache), cache]));
-  const rootAt = new Map(scan.found.map(({ finding, root }) => [dirname(finding.cache), root]));
   for (const directory of new Set([...seenAt.keys(), ...found.keys()])) {
     const cache = seenAt.get(directory);
     const findings = found.get(directory) ?? [];
-    const root = cache?.root ?? rootAt.get(directory) ?? directory;
-    const label = relative(root, directory) || ".";
-    byDirectory.set(directory, {
-      directory,
-      label,
-      cache: cache?.cache ?? null,
-      entries: cache?.entries ?? 0,
-      bytes: cache?.content.size ?? 0,
-      modifiedAt: cache?.mtimeMs ?? null,
-      stale: findings.filter(({ finding }) => isStale(finding.problem)).length,
-      byProblem: countByProblem(findings.map(({ finding }) => finding)),
-      files: findings.flatMap(({ finding, path }) =>
-        finding.entry === null
-          ? [{ path: path ?? finding.cache, problem: finding.problem, ...ruleOf(finding.reason) }]
-          : [],
-      ),
-      text: [label, ...findings.map(({ finding }) => finding.name ?? "")].join("\n").toLowerCase(),
-    });
+    const root = cache?.root ?? findings[0]?.root ?? directory;
+    const row = (cache && rowsOfCaches.get(cache)) ?? makeRow(directory, root, cache, findings);
+    if (cache !== undefined) rowsOfCaches.set(cache, row);
+    byDirectory.set(directory, row);
+    byRoot.get(root)?.push(row);
   }
-  const rootOf = (directory: string) => seenAt.get(directory)?.root ?? rootAt.get(directory);
-  const byRoot = new Map<string, Row[]>(roots.map(({ root }) => [root, []]));
-  for (const row of byDirectory.values()) byRoot.get(rootOf(row.directory) ?? "")?.push(row);
   return { byRoot, byDirectory };
+}
+
+function makeRow(
+  directory: string,
+  root: string,
+  cache: SeenCache | undefined,
+  findings: Survey["scan"]["found"],
+): Row {
+  const label = relative(root, directory) || ".";
+  return {
+    directory,
+    label,
+    cache: cache?.cache ?? null,
+    entries: cache?.entries ?? 0,
+    bytes: cache?.content.size ?? 0,
+    modifiedAt: cache?.mtimeMs ?? null,
+    stale: findings.filter(({ finding }) => isStale(finding.problem)).length,
+    byProblem: countByProblem(findings.map(({ finding }) => finding)),
+    files: findings.flatMap(({ finding, path }) =>
+      finding.entry === null
+        ? [{ path: path ?? finding.cache, problem: finding.problem, ...ruleOf(finding.reason) }]
+        : [],
+    ),
+    text: [label, ...findings.map(({ finding }) => finding.name ?? "")].join("\n").toLowerCase(),
+  };
 }
 
 function ruleOf({ rule, observed }: { readonly rule: string; readonly observed: string | number | null }) {

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 
 import { makePlace } from "../support/place.ts";
 
-const VSCE = fileURLToPath(new URL("../../node_modules/.bin/vsce", import.meta.url));
 const EXTENSION = fileURLToPath(new URL("../../extension", import.meta.url));
+const VSCE = join(EXTENSION, "..", "node_modules", ".bin", "vsce");
 
 let made: string | undefined;
 

@@ -44,23 +44,32 @@ export class Workbench {
     const settings = { "workbench.colorTheme": THEMES[theme].id, ...options.settings };
     const server = await startServer({ ...options, settings });
     try {
-      const window = await openWindow(server, options);
-      const close = async () => {
-        await window.close();
-        await server.stop();
-      };
-      const workbench = new Workbench(server, window.page, close);
-      try {
-        // The status bar tells of the remote once the extension host answered.
-        const ready = window.page.locator(".monaco-workbench .statusbar-item");
-        await workbench.step("open the workbench", () => ready.first().waitFor({ timeout: START_MS }));
-        return workbench;
-      } catch (error) {
-        await window.close();
-        throw error;
-      }
+      return await Workbench.#openWindow(server, options, () => server.stop());
     } catch (error) {
       await server.stop();
+      throw error;
+    }
+  }
+
+  /** Opens one more window on the same server, in a browser of its own; closing it leaves the server running. */
+  async another(options: WindowOptions = {}): Promise<Workbench> {
+    return Workbench.#openWindow(this.server, options, async () => undefined);
+  }
+
+  static async #openWindow(server: Server, options: WindowOptions, stop: () => Promise<void>): Promise<Workbench> {
+    const window = await openWindow(server, options);
+    const close = async () => {
+      await window.close();
+      await stop();
+    };
+    const workbench = new Workbench(server, window.page, close);
+    try {
+      // The status bar tells of the remote once the extension host answered.
+      const ready = window.page.locator(".monaco-workbench .statusbar-item");
+      await workbench.step("open the workbench", () => ready.first().waitFor({ timeout: START_MS }));
+      return workbench;
+    } catch (error) {
+      await window.close();
       throw error;
     }
   }
@@ -189,8 +198,7 @@ export class Workbench {
   /** Runs a command by its title as the palette shows it, with the category: `Cache Ops: Check Caches`. */
   async runCommand(title: string): Promise<void> {
     await this.step(`run the command ${title}`, async () => {
-      await this.#openPalette();
-      await this.quickInput.type(`>${title}`);
+      await this.#openPalette(`>${title}`);
       const item = this.quickInput.item(title).first();
       // A command is there once its extension is known.
       await item.waitFor();
@@ -199,14 +207,14 @@ export class Workbench {
     });
   }
 
-  /** The keys are lost while the workbench is busy with its start. */
-  async #openPalette(): Promise<void> {
+  /** The keys are lost while the workbench is busy with its start, and a view that takes the focus closes the box. */
+  async #openPalette(text: string): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       await this.page.keyboard.press("F1");
       const shown = this.quickInput.box.locator(".quick-input-filter input:visible");
       try {
-        await shown.waitFor({ timeout: 2000 });
+        await shown.fill(text, { timeout: 2000 });
         return;
       } catch (error) {
         if (performance.now() > deadline) throw error;
