@@ -195,11 +195,11 @@ describe("an archive that is not as we write them", function () {
     const changes: Record<string, (manifest: LooseManifest) => unknown> = {
       "another version": (manifest) => ({ ...manifest, version: 2 }),
       "another format": (manifest) => ({ ...manifest, format: "tar" }),
-      "no version": ({ version: _, ...rest }) => rest,
+      "no version": (manifest) => ({ ...manifest, version: undefined }),
       "a property more": (manifest) => ({ ...manifest, more: 1 }),
       "a list": () => [],
       nothing: () => "null",
-      "no files": ({ files: _, ...rest }) => rest,
+      "no files": (manifest) => ({ ...manifest, files: undefined }),
       "files as an object": (manifest) => ({ ...manifest, files: {} }),
       "a prototype": (manifest) => JSON.parse(`{"__proto__": {}, ${JSON.stringify(manifest).slice(1)}`),
       "a root more than a thousand": (manifest) => ({ ...manifest, roots: Array(1001).fill(manifest.roots[0]) }),
@@ -257,7 +257,9 @@ describe("an archive that is not as we write them", function () {
 
   it("is refused with one short message when its manifest lists a million mistakes", () => {
     const head = { format: "cache-ops-backup", version: 1, createdAt: "", roots: [] };
-    const wrong = Buffer.from(JSON.stringify({ ...head, files: Array(250_000).fill({ root: "x" }) }));
+    const wrong = Buffer.from(
+      JSON.stringify({ ...head, files: Array.from({ length: 250_000 }, () => ({ root: "x" })) }),
+    );
     assert.throws(
       () => parseManifest(wrong),
       (error: Error) => failsWith("corrupt")(error) && error.message.length < 2000,
