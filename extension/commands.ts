@@ -7,8 +7,8 @@ import { invokeShown, shown } from "./invoke.ts";
 import { openSettings } from "./open-settings.ts";
 import { OPERATIONS, operationNamed, type OperationInfo } from "./operations.ts";
 import { plain, withoutIcons } from "./plain.ts";
-import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
+import { showRun, undoRun } from "./run-result.ts";
 import { runScan } from "./scan.ts";
 
 type Input = Readonly<Record<string, unknown>>;
@@ -138,31 +138,6 @@ async function undo(editor: Editor, input: Input | undefined): Promise<void> {
   const sentence = `${line.acknowledge.charAt(0).toUpperCase()}${line.acknowledge.slice(1)}?`;
   if ((await vscode.window.showWarningMessage(sentence, { modal: true, detail }, go)) !== go) return;
   await undoRun(editor, line.run);
-}
-
-/** Takes a run back without another question and shows what came of it. */
-export async function undoRun(editor: Editor, run: string): Promise<void> {
-  const result = await invokeShown(editor, "undo", { run, detail: "full" });
-  if (result !== undefined) await showRun(editor, "Undo", result);
-}
-
-/** Shows what a run did, with the way back. The trees look again at what it changed. */
-export async function showRun(editor: Editor, title: string, result: Result): Promise<void> {
-  const { run, undoUntil } = result.output as { readonly run: string; readonly undoUntil: string | null };
-  await editor.runs.noticed(run);
-  const [back, report] = ["Undo", "Show Report"];
-  const buttons = [...(undoUntil === null || title === "Undo" ? [] : [back]), report];
-  const text = `Cache Ops: ${result.view.title}`;
-  editor.log.info(`${run}: ${result.view.title}`);
-  const show =
-    result.outcome === "ok"
-      ? vscode.window.showInformationMessage
-      : result.outcome === "interrupted" || result.outcome === "partial"
-        ? vscode.window.showWarningMessage
-        : vscode.window.showErrorMessage;
-  const choice = await show(text, ...buttons);
-  if (choice === back) await undoRun(editor, run);
-  if (choice === report) await openReport(title, result);
 }
 
 /** Runs an operation on what a form or the caller gave, and shows the result as a page. */

@@ -1,10 +1,10 @@
 import * as vscode from "vscode";
 
 import { ago, bytesText } from "./age.ts";
-import { undoRun } from "./commands.ts";
 import type { Editor } from "./editor.ts";
 import { invokeShown, showError } from "./invoke.ts";
 import { openReport } from "./report.ts";
+import { undoRun } from "./run-result.ts";
 import type { RunLine } from "./runs.ts";
 
 /** Shows what was done, by this editor, agents, the command line and cron, each with its way back. */

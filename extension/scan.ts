@@ -1,9 +1,9 @@
 import * as vscode from "vscode";
 
-import { undoRun } from "./commands.ts";
 import type { Editor } from "./editor.ts";
 import { invokeShown } from "./invoke.ts";
 import { openReport } from "./report.ts";
+import { undoRun } from "./run-result.ts";
 
 /** Scans media with progress and cancel, says what came of it, and offers the way back. */
 export async function runScan(editor: Editor, input: Readonly<Record<string, unknown>>): Promise<void> {

@@ -44,9 +44,9 @@ export const toolNames = operations.map(({ name }) => name);
 
 /** Properties that concern the answer, not the operation: each is taken out before the operation sees the input. */
 export const PAGE_PROPERTIES = {
-  limit: { type: "integer", minimum: 1, maximum: 500, description: "Most rows." },
+  limit: { type: "integer", minimum: 1, maximum: 500 },
   cursor: { type: "string", description: "nextCursor of the page before." },
-  fields: { type: "array", items: { type: "string" }, description: "Properties of rows to keep." },
+  fields: { type: "array", items: { type: "string" }, description: "Only these of a row." },
 } as const;
 
 /** Passing over a guard is for a person at the command line, not for an agent. */
@@ -56,15 +56,27 @@ const WITHHELD = new Set(["allow"]);
 const REQUIRED = ["acknowledge"];
 
 function inputOf({ input, rows }: Operation): ObjectSchema {
-  const own = Object.entries(plain(input, untold).properties).filter(([name]) => !WITHHELD.has(name));
+  const own = Object.entries(plain(input).properties)
+    .filter(([name]) => !WITHHELD.has(name))
+    .map(([name, schema]) => [name, told(schema)] as const);
   const properties = { ...Object.fromEntries(own), ...(rows === undefined ? {} : PAGE_PROPERTIES) };
   const required = [...(input.required ?? []), ...REQUIRED.filter((name) => name in properties)];
   return { type: "object", properties, ...(required.length > 0 ? { required } : {}), additionalProperties: false };
 }
 
-/** Leaves out what no model needs to be told: how long a path may be, and no NUL in it. The operation checks both. */
-function untold(name: string, value: unknown): unknown {
-  return name === "maxLength" || value === "^[^\\u0000]*$" ? undefined : value;
+/** What no model needs to be told: an example in the description says more. The operation checks all of it. */
+const UNTOLD = new Set(["minLength", "maxLength", "minItems", "pattern", "default"]);
+
+/** A property's schema without what is not told, and without descriptions of items beside that of their list. */
+function told(schema: object): object {
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([name, value]): [string, unknown][] => {
+      if (UNTOLD.has(name)) return [];
+      if (name !== "items") return [[name, value]];
+      const { description: _description, ...item } = told(value as object) as { readonly description?: string };
+      return [[name, item]];
+    }),
+  );
 }
 
 /** The names of the properties that an operation's rows have. */
@@ -73,38 +85,30 @@ export function fieldsOf({ output, rows }: Operation): string[] {
   return Object.keys(items.properties);
 }
 
-/** Not `type: ["string", "null"]`, which some clients cannot translate for their models. */
-const CURSOR = { anyOf: [{ type: "string" }, { type: "null" }] };
-
 /** The output without descriptions, and without demands on rows of which only some fields were asked for. */
 function outputOf({ output, rows }: Operation): ObjectSchema {
   const own = Object.entries(plain(output).properties).map(([name, schema]) => [name, lean(schema)] as const);
   const properties = Object.fromEntries(own);
-  const [counts, text] = [{ type: "object" }, { type: "string" }];
   return {
     type: "object",
     properties: {
       ...properties,
-      total: counts,
-      omitted: counts,
-      ...(rows === undefined ? {} : { nextCursor: CURSOR }),
-      nextStep: text,
+      total: {},
+      omitted: {},
+      ...(rows === undefined ? {} : { nextCursor: {} }),
+      nextStep: {},
     },
   };
 }
 
-function plain(schema: object, keep?: (name: string, value: unknown) => unknown): ObjectSchema {
-  return JSON.parse(JSON.stringify(schema, keep)) as ObjectSchema;
+function plain(schema: object): ObjectSchema {
+  return JSON.parse(JSON.stringify(schema)) as ObjectSchema;
 }
 
-/** The type of a property: what a client needs to read a result, in few characters. */
+/** What a client needs to find its way in a result, in few characters: which properties hold lists and objects. */
 function lean(schema: object): object {
-  return Object.fromEntries(
-    Object.entries(schema).flatMap(([name, value]): [string, unknown][] => {
-      if (name === "type" || name === "enum") return [[name, value]];
-      return name === "anyOf" ? [[name, (value as object[]).map(lean)]] : [];
-    }),
-  );
+  const type = "type" in schema ? schema.type : undefined;
+  return type === "array" || type === "object" ? { type } : {};
 }
 
 function annotationsOf({ effect }: Operation): Annotations {

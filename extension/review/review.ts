@@ -2,12 +2,12 @@ import type { Change } from "@cache-ops/shared";
 import * as vscode from "vscode";
 
 import { bytesText } from "../age.ts";
-import { showRun } from "../commands.ts";
 import type { Editor } from "../editor.ts";
 import { invokeShown, showError } from "../invoke.ts";
 import { operationNamed } from "../operations.ts";
 import { plain } from "../plain.ts";
 import type { PlanGroup, PlanOverview } from "../protocol.ts";
+import { showRun } from "../run-result.ts";
 import { openFileDiff, openPlanDiff, registerPlanDocuments } from "./diff.ts";
 import { itemOf, type Node } from "./nodes.ts";
 

@@ -15,12 +15,12 @@ export const apply = defineOperation({
   name: "apply",
   title: "Apply a plan",
   description:
-    "Carries out exactly one plan, once: refuses whatever changed since it was made, backs up before it writes, verifies afterwards. Asking again returns the same report.",
+    "Carries out exactly one plan, once: refuses whatever changed since, backs up before it writes, verifies afterwards. Asking again returns the same report.",
   effect: "destroy",
   input: Type.Object(
     {
       plan: Type.String({ minLength: 1, description: "Id of the plan." }),
-      digest: Type.Optional(Type.String({ description: "Digest of the plan; when given, it must agree." })),
+      digest: Type.Optional(Type.String({ description: "Must agree, when given." })),
       acknowledge: Acknowledge,
       detail: Detail,
     },

@@ -18,6 +18,7 @@ export const backup = defineOperation({
   description:
     "Copies the caches of libraries, never media, into one archive with the hash of every file, and reads it back. Changes no cache.",
   effect: "write",
+  isExtraTool: true,
   input: Type.Object(
     {
       paths: Paths,

@@ -12,8 +12,7 @@ import { look } from "./look.ts";
 export const check = defineOperation({
   name: "check",
   title: "Check caches",
-  description:
-    "Finds stale and damaged cache entries, each with the reason. Changes nothing. Exits with 1 when something is stale.",
+  description: "Finds stale and damaged cache entries, each with the reason. Changes nothing.",
   effect: "read",
   input: Type.Object(
     {

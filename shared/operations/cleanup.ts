@@ -15,7 +15,7 @@ export const cleanup = defineOperation({
   name: "cleanup",
   title: "Plan a cleanup",
   description:
-    "Plans the removal of stale entries and leftovers, and shows exactly what would go and why. Changes nothing: apply does.",
+    "Plans the removal of stale entries and leftovers, and shows exactly what would go and why. Changes nothing.",
   effect: "read",
   input: Type.Object(
     {
@@ -32,7 +32,7 @@ export const cleanup = defineOperation({
       exclude: Exclude,
       maxEntries: Type.Optional(Type.Integer({ minimum: 1, description: "At most this many, the oldest first." })),
       unattended: Type.Optional(
-        Type.Boolean({ description: "Nobody is watching (cron): leave caches alone that were written lately." }),
+        Type.Boolean({ description: "For cron: leave caches alone that were written lately." }),
       ),
       minAge: DurationText("Leave caches alone that were written within this time. Unattended: 24h."),
       allow: Allow,

@@ -29,6 +29,7 @@ export const importOperation = defineOperation({
   description:
     "Takes the probe results of media-audit's cache that still hold into the central cache, so that nothing is probed again. Reads its pickles as data and leaves its files alone.",
   effect: "write",
+  isExtraTool: true,
   input: Type.Object({ paths: Places }, { additionalProperties: false }),
   positional: "paths",
   output: Output,

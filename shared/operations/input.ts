@@ -7,7 +7,7 @@ import { DURATION_PATTERN } from "../units.ts";
 
 export const Paths = Type.Optional(
   Type.Array(Type.String({ minLength: 1, maxLength: 4096, pattern: "^[^\\u0000]*$" }), {
-    description: "Names of libraries, or media directories (absolute). Default: every library.",
+    description: "Names of libraries or absolute media directories. Default: all libraries.",
   }),
 );
 
@@ -20,42 +20,41 @@ export const Places = Type.Optional(
 export const Kinds = Type.Optional(
   Type.Array(Type.Enum(["directory", "probe"]), {
     minItems: 1,
-    description:
-      "Only these kinds: directory, mediabox's caches beside the media; probe, media-audit's central cache, where paths are its directories. Default: directory in the paths given, both without paths.",
+    description: "directory: mediabox's caches; probe: media-audit's. Default: directory; without paths both.",
   }),
 );
 
 export const Include = Type.Optional(
   Type.Array(Type.String({ minLength: 1 }), {
-    description: "Only media whose path below the root matches one of these patterns.",
+    description: "Only media whose path below the root matches a pattern.",
   }),
 );
 
 export const Exclude = Type.Optional(
   Type.Array(Type.String({ minLength: 1 }), {
-    description: "Not media whose path below the root matches one of these patterns.",
+    description: "Not media whose path matches a pattern.",
   }),
 );
 
 export const Allow = Type.Optional(Type.Array(GuardName, { description: "Guards to pass over, for this run only." }));
 
 export const Acknowledge = Type.Optional(
-  Type.String({ description: "The sentence in which plan or history say what this does; when given, it must agree." }),
+  Type.String({ description: "The sentence of the plan, or of the run in history, word for word." }),
 );
 
 export const Detail = Type.Optional(
-  Type.Enum(["concise", "full"], { default: "concise", description: "full: list every single change." }),
+  Type.Enum(["concise", "full"], { default: "concise", description: "full: every change." }),
 );
 
 export const DurationText = (description: string) =>
   Type.Optional(Type.String({ pattern: DURATION_PATTERN, description: `${description} For example 24h or 30d.` }));
 
 export const From = Type.Optional(
-  Type.String({ minLength: 1, description: "Id of an earlier plan to take some of the changes of." }),
+  Type.String({ minLength: 1, description: "Earlier plan, to take only some changes of." }),
 );
 
 export const Only = Type.Optional(
-  Type.Array(Type.Integer({ minimum: 1 }), { description: "With from: numbers of the changes to take." }),
+  Type.Array(Type.Integer({ minimum: 1 }), { description: "With from: numbers of changes." }),
 );
 
 export const Archive = Type.String({

@@ -19,6 +19,7 @@ export const invalidate = defineOperation({
   description:
     "Forgets results of the probe cache - all, by path, pattern, age, state or schema - so that they are probed again. Touches no cache of another program.",
   effect: "write",
+  isExtraTool: true,
   input: Type.Object(
     {
       paths: Type.Optional(

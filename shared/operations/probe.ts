@@ -36,7 +36,7 @@ export const probe = defineOperation({
   name: "probe",
   title: "Probe media",
   description:
-    "Says what ffprobe finds in media files - codecs, resolution, HDR, bit depth, channels - and remembers it until the file changes.",
+    "Says what ffprobe finds in media files: codecs, resolution, HDR, bit depth, channels, and remembers it until the file changes.",
   effect: "read",
   input: Type.Object(
     {
@@ -45,7 +45,7 @@ export const probe = defineOperation({
         description: "Media files or directories (absolute), or names of libraries.",
       }),
       refresh: Type.Optional(Type.Boolean({ description: "Probe again, whatever is known." })),
-      noCache: Type.Optional(Type.Boolean({ description: "Neither read nor write the probe cache." })),
+      noCache: Type.Optional(Type.Boolean({ description: "Do not use the probe cache." })),
       detail: Type.Optional(
         Type.Enum(["concise", "full"], { default: "concise", description: "full: with ffprobe's own answers." }),
       ),

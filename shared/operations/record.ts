@@ -22,7 +22,7 @@ export const record = defineOperation({
   name: "record",
   title: "Record a conversion",
   description:
-    "Notes in the cache that a media file was converted in place, became another file, or could not be converted. Journaled and undoable.",
+    "Notes in the cache that a media file was converted in place, became another file, or could not be converted. Undoable.",
   effect: "write",
   input: Type.Object(
     {

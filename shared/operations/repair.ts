@@ -11,7 +11,7 @@ export const repair = defineOperation({
   name: "repair",
   title: "Plan a repair",
   description:
-    "Plans how damaged caches become readable again with every entry that can be saved, and corrects recorded names. Changes nothing: apply does.",
+    "Plans how damaged caches become readable again with every entry that can be saved, and corrects recorded names. Changes nothing.",
   effect: "read",
   input: Type.Object(
     {

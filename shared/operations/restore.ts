@@ -14,6 +14,7 @@ export const restore = defineOperation({
   description:
     "Verifies a whole backup and plans to put back every cache that differs from it: bytes, mode, owner and time. Leaves all others alone. Changes nothing: apply does.",
   effect: "read",
+  isExtraTool: true,
   input: Type.Object(
     {
       archive: Archive,

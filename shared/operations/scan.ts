@@ -15,7 +15,7 @@ export const scan = defineOperation({
   name: "scan",
   title: "Scan media",
   description:
-    "Probes new and changed media with ffprobe and notes what it finds in mediabox's caches, as mediabox itself would. Journaled and undoable.",
+    "Probes new and changed media and notes what ffprobe finds in mediabox's caches, as mediabox would. Undoable.",
   effect: "write",
   input: Type.Object(
     {
@@ -23,9 +23,9 @@ export const scan = defineOperation({
       include: Include,
       exclude: Exclude,
       refresh: Flag("Probe everything again."),
-      retryFailed: Flag("Probe files again that could not be probed before."),
-      noCache: Flag("Neither read nor write the central cache of probe results."),
-      corrected: Flag("Note true bit depth and HDR where mediabox's own rules are wrong (12-bit, yuv410p)."),
+      retryFailed: Flag("Probe again what failed before."),
+      noCache: Flag("Do not use the probe cache."),
+      corrected: Flag("Note true bit depth and HDR where mediabox is wrong."),
       preview: Flag("Only count what would be probed."),
     },
     { additionalProperties: false },

@@ -15,16 +15,14 @@ export const stats = defineOperation({
   name: "stats",
   title: "Show statistics",
   description:
-    "Sums up what the caches hold, over whole libraries: codecs, resolutions, HDR, what mediabox would convert and why, sizes, ages.",
+    "Sums up what the caches hold: codecs, resolutions, HDR, what mediabox would convert and why, sizes, ages, hit rate.",
   effect: "read",
   input: Type.Object(
     {
       paths: Paths,
       kind: Kinds,
-      forceStereo: Type.Optional(Type.Boolean({ description: "Count as mediabox does with its option for stereo." })),
-      downgradeResolution: Type.Optional(
-        Type.Boolean({ description: "Count media above 1080 lines as to be converted." }),
-      ),
+      forceStereo: Type.Optional(Type.Boolean({ description: "As mediabox with its option for stereo." })),
+      downgradeResolution: Type.Optional(Type.Boolean({ description: "Media above 1080 lines are to be converted." })),
     },
     { additionalProperties: false },
   ),

@@ -24,7 +24,7 @@ export interface UnprobedFile {
 }
 
 /** A directory with media files that are to be probed. */
-export interface UnprobedDirectory {
+interface UnprobedDirectory {
   readonly path: string;
   readonly files: readonly UnprobedFile[];
 }
