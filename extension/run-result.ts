@@ -2,7 +2,6 @@ import * as vscode from "vscode";
 
 import type { Editor } from "./editor.ts";
 import { invokeShown } from "./invoke.ts";
-import { plain } from "./plain.ts";
 import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
 

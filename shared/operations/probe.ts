@@ -36,7 +36,7 @@ export const probe = defineOperation({
   name: "probe",
   title: "Probe media",
   description:
-    "Says what ffprobe finds in media files: codecs, resolution, HDR, bit depth, channels, and remembers it until the file changes.",
+    "Says what ffprobe finds in media files: codecs, HDR, bit depth, channels, and remembers it until the file changes.",
   effect: "read",
   input: Type.Object(
     {

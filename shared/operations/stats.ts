@@ -21,8 +21,8 @@ export const stats = defineOperation({
     {
       paths: Paths,
       kind: Kinds,
-      forceStereo: Type.Optional(Type.Boolean({ description: "As mediabox with its option for stereo." })),
-      downgradeResolution: Type.Optional(Type.Boolean({ description: "Media above 1080 lines are to be converted." })),
+      forceStereo: Type.Optional(Type.Boolean({ description: "With mediabox's option for stereo." })),
+      downgradeResolution: Type.Optional(Type.Boolean({ description: "Media above 1080 lines count as to be converted." })),
     },
     { additionalProperties: false },
   ),
