@@ -50,7 +50,7 @@ export async function callTool(
     const wish = {
       rows,
       offset,
-      limit: page.limit ?? LIMITS[own["detail"] === "concise" ? "concise" : "full"],
+      limit: page.limit ?? LIMITS[isConcise(tool, own) ? "concise" : "full"],
       fields: page.fields,
     };
     // Text and structure are sent both; a token is about four characters.
@@ -96,6 +96,10 @@ function assertFields(fields: readonly string[], { operation }: Tool): void {
   throw new CacheOpsError("invalid_input", `rows of ${operation.name} have no field ${JSON.stringify(unknown)}`, {
     hint: `Fields: ${known.join(", ")}.`,
   });
+}
+
+function isConcise({ operation }: Tool, { detail }: Readonly<Record<string, unknown>>): boolean {
+  return "detail" in operation.input.properties && detail !== "full";
 }
 
 /** Runs the operation with every row; changing operations one after the other. */

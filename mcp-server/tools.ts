@@ -87,16 +87,16 @@ export function fieldsOf({ output, rows }: Operation): string[] {
 
 /** The output without descriptions, and without demands on rows of which only some fields were asked for. */
 function outputOf({ output, rows }: Operation): ObjectSchema {
-  const own = Object.entries(plain(output).properties).map(([name, schema]) => [name, lean(schema)] as const);
+  const own = Object.entries(plain(output).properties).flatMap(([name, schema]) =>
+    isNested(schema) ? [[name, { type: schema.type }] as const] : [],
+  );
   const properties = Object.fromEntries(own);
   return {
     type: "object",
     properties: {
       ...properties,
-      total: {},
-      omitted: {},
-      ...(rows === undefined ? {} : { nextCursor: {} }),
-      nextStep: {},
+      total: { type: "object" },
+      omitted: { type: "object" },
     },
   };
 }
@@ -105,10 +105,9 @@ function plain(schema: object): ObjectSchema {
   return JSON.parse(JSON.stringify(schema)) as ObjectSchema;
 }
 
-/** What a client needs to find its way in a result, in few characters: which properties hold lists and objects. */
-function lean(schema: object): object {
-  const type = "type" in schema ? schema.type : undefined;
-  return type === "array" || type === "object" ? { type } : {};
+/** Whether a property of a result holds a list or an object: the others speak for themselves. */
+function isNested(schema: object): schema is { readonly type: string } {
+  return "type" in schema && (schema.type === "array" || schema.type === "object");
 }
 
 function annotationsOf({ effect }: Operation): Annotations {

@@ -49,7 +49,8 @@ export async function readArchive(
     const head = Buffer.alloc(GZIP_HEADER.length);
     await handle.read(head, 0, head.length, 0);
     if (!head.equals(GZIP_HEADER)) throw damaged("it does not begin as one");
-    const { extract } = await import("tar-stream");
+    // A CommonJS module has but a default export once it is bundled.
+    const { extract } = (await import("tar-stream")).default;
     const members = extract();
     const stop = new AbortController();
     const meter = makeMeter(size);

@@ -82,7 +82,8 @@ async function writeTo(
   context: Pick<Context, "signal" | "progress">,
 ) {
   const { signal, progress } = context;
-  const { pack } = await import("tar-stream");
+  // A CommonJS module has but a default export once it is bundled.
+  const { pack } = (await import("tar-stream")).default;
   const archive = pack();
   const drained = pipeline(
     Readable.from(archive as AsyncIterable<Buffer>, { objectMode: false }),

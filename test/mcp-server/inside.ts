@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { callTool, makeDesk, type Desk } from "../../mcp-server/call.ts";
 import { DEFAULT_MAX_TOKENS } from "../../mcp-server/settings.ts";
-import { toolsFor } from "../../mcp-server/tools.ts";
+import { toolNames, toolsFor } from "../../mcp-server/tools.ts";
 import type { Context } from "../../shared/index.ts";
 import { makeContext } from "../support/context.ts";
 import type { Result } from "./agent.ts";
@@ -15,7 +15,7 @@ export interface Inside {
 }
 
 /** Every tool there is. */
-export const TOOLS = toolsFor({ readOnly: false, tools: undefined });
+export const TOOLS = toolsFor({ readOnly: false, tools: toolNames });
 
 /** What {@link serveInside} may be told. */
 export interface InsideParts extends Partial<Context> {

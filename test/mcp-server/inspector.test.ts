@@ -17,6 +17,9 @@ const INSPECTOR = new URL(
 const BIN = new URL("../../cli/bin/cache-ops.js", import.meta.url).pathname;
 const MEDIA = "movies/Names/.hidden.mkv";
 
+/** Every tool, those that are offered on request only as well. */
+const ALL = operations.map(({ name }) => name).join(",");
+
 /** What the Inspector printed, parsed, and its exit code: 5 for a tool's error, 6 for a schema that does not travel. */
 interface Inspected {
   readonly code: number;
@@ -36,7 +39,7 @@ describe("the Inspector, over standard input and output,", () => {
   });
 
   async function inspect(...words: readonly string[]): Promise<Inspected> {
-    const args = [INSPECTOR, "--cli", ...words, "--", execPath, BIN, "mcp", "--root", library.path];
+    const args = [INSPECTOR, "--cli", ...words, "--", execPath, BIN, "mcp", "--root", library.path, "--tools", ALL];
     const env = {
       ...cliEnvironment(library.state),
       HOME: library.home,
@@ -73,7 +76,8 @@ describe("the Inspector, over standard input and output,", () => {
 
   it("calls every tool without an error", async () => {
     for (const { name, effect } of operations) {
-      if (effect === "read" && name !== "restore") await call(name);
+      const args = name === "probe" ? { paths: [library.path] } : {};
+      if (effect === "read" && name !== "restore") await call(name, args);
     }
     await call("backup", { archive: "before.tar.gz" });
     assert.equal((await call("restore", { archive: "before.tar.gz" }))["status"], "empty");

@@ -52,7 +52,8 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
     connection = undefined;
   };
   const connected = async () => {
-    const redis = await import("redis");
+    // A CommonJS module has but a default export once it is bundled.
+    const { default: redis } = await import("redis");
     if (connection === undefined) {
       const client = makeClient(redis, url);
       connection = { client, ready: client.connect() };
