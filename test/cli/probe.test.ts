@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cli, cliEnvironment } from "../support/cli.ts";
 import { copyLibrary, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { startRedis } from "../shared/probe/redis-server.ts";
 import { standIn } from "../shared/probe/stand-in.ts";
 
 const FILM = "movies/The Matrix (1999)/The Matrix (1999) - 1080p.mkv";
@@ -85,6 +86,19 @@ describe("cache-ops probe", () => {
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
     const { cached } = cli(["probe", join(root, "0.mkv"), "--json"], env).json();
     assert.equal(cached, 1);
+  });
+
+  it("shares what it knows with another host through Redis", async () => {
+    const server = await startRedis();
+    try {
+      const root = copyLibrary();
+      const hosts = [1, 2].map(() => ({ ...cliEnvironment(), CACHE_OPS_REDIS_URL: server.url }));
+      const counts = hosts.map((env) => cli(["probe", join(root, FILM), "--json"], env).json()["cached"]);
+      assert.deepEqual(counts, [0, 1]);
+      assert.match(cli(["doctor", root], hosts[0] ?? {}).stdout, /Redis +ok +answers/);
+    } finally {
+      await server.kill();
+    }
   });
 
   it("leaves a Redis alone that does not answer, and shows its password nowhere", () => {
