@@ -10,22 +10,24 @@ const node = join(root, "node_modules", "node", "bin", process.platform === "win
 const [task = "", ...words] = process.argv.slice(2);
 
 installPackages();
+const mocha = ["node_modules/mocha/bin/mocha.js", ...(process.env.CI ? ["--no-color"] : [])];
+const editor = ["test/host/**/*.test.ts", "test/extension/**/*.test.ts"];
+const others = ["test/**/*.test.ts", ...editor.flatMap((files) => ["--ignore", files])];
+/** The steps of each task; what stands in one step runs at the same time. */
 const tasks = {
-  start: [["cli/start.ts", ...words]],
+  start: [[["cli/start.ts", ...words]]],
   test: [
-    ["test/setup.ts"],
-    ["build.ts"],
-    [
-      "node_modules/mocha/bin/mocha.js",
-      ...(process.env.CI ? ["--no-color"] : []),
-      ...(words.length > 0 ? words : ["test/**/*.test.ts"]),
-    ],
+    [["test/setup.ts"]],
+    [["build.ts"]],
+    words.length > 0 ? [[...mocha, ...words]] : [others, editor].map((files) => [...mocha, ...files]),
   ],
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
-for (const args of tasks[task]) {
-  const code = await run(node, args);
-  if (code !== 0) process.exit(code);
+for (const step of tasks[task]) {
+  // The first one is seen at work; what the others say follows when they have ended.
+  const codes = await Promise.all(step.map((args, index) => run(node, args, index === 0)));
+  const code = codes.find((each) => each !== 0);
+  if (code !== undefined) process.exit(code);
 }
 
 function installPackages() {
@@ -42,17 +44,22 @@ function installPackages() {
   writeFileSync(stamp, wanted);
 }
 
-function run(command, args) {
+function run(command, args, isShown) {
   return new Promise((resolve) => {
     const PATH = `${dirname(command)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}`;
     const child = spawn(command, args, {
       cwd: root,
-      stdio: "inherit",
+      stdio: isShown ? "inherit" : ["ignore", "pipe", "pipe"],
       env: { ...process.env, PATH, INIT_CWD: process.env.INIT_CWD ?? process.cwd() },
     });
     for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
     child.on("error", (error) => fail(`${command}: ${error.message}`));
-    child.on("exit", (code, signal) => resolve(signal === null ? code : 1));
+    const said = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => said.push(data));
+    child.on("close", (code, signal) => {
+      for (const data of said) process.stdout.write(data);
+      resolve(signal === null ? code : 1);
+    });
   });
 }
 

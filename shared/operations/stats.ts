@@ -22,7 +22,9 @@ export const stats = defineOperation({
       paths: Paths,
       kind: Kinds,
       forceStereo: Type.Optional(Type.Boolean({ description: "With mediabox's option for stereo." })),
-      downgradeResolution: Type.Optional(Type.Boolean({ description: "Media above 1080 lines count as to be converted." })),
+      downgradeResolution: Type.Optional(
+        Type.Boolean({ description: "Media above 1080 lines count as to be converted." }),
+      ),
     },
     { additionalProperties: false },
   ),
