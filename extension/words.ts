@@ -13,6 +13,8 @@ export const RULES: Readonly<Record<string, string>> = {
   media_has_current_entry:
     "Its media file changed since this was written, and another entry describes the file as it is now.",
   older_than: "It was last written {}, which is longer ago than the age that was asked for.",
+  not_in_the_cache: "The cache had no entry for this file as it is.",
+  no_probe_data: "The entry held nothing that ffprobe found, or was to be probed again.",
   fingerprint_differs:
     "Its media file is there, but with another size or time than when this was written. mediabox does not use the entry any more, and no newer one is there yet.",
   time_cut_by_another_mount:

@@ -13,10 +13,10 @@ const SOURCES = [
 
 /** Words with an underscore, or beside `rule`, that are something else: fields of entries, actions, errors. */
 const OTHER =
-  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found)$/;
+  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|codec_(video|audio)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found)$/;
 /** Files that are about the content of entries only. */
 const CONTENT =
-  /(schema|statistics|fresh-entry|needs-conversion|entry-edit|python-json|fingerprint|salvage|names)\.ts$/;
+  /(schema|statistics|fresh-entry|probed-fields|needs-conversion|entry-edit|python-json|fingerprint|salvage|names)\.ts$/;
 
 describe("the words for rules", () => {
   it("say something about every rule of the core", () => {

@@ -89,9 +89,12 @@ describe("the Inspector, over standard input and output,", () => {
     await call("undo", { run: runs[0]?.run, acknowledge: runs[0]?.acknowledge });
     assert.deepEqual(treeState(library.path), library.before);
     await call("record", { media: join(library.path, MEDIA), failed: "the encoder stopped" });
+    await call("scan");
+    await call("invalidate", { state: "failed" });
+    // There is no cache of media-audit here to import from.
     assert.deepEqual(
       operations.flatMap(({ name }) => (called.has(name) ? [] : [name])),
-      [],
+      ["import"],
     );
   });
 
