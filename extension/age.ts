@@ -7,17 +7,3 @@ export function ago(time: number, now: number): string {
   const days = Math.floor(seconds / 86_400);
   return days < 365 ? `${days}d ago` : `${Math.floor(days / 365)}y ago`;
 }
-
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
-
-/** Bytes as the core writes them, in decimal units: `1.5 MB`. */
-export function bytesText(bytes: number): string {
-  let value = Math.abs(bytes);
-  let unit = 0;
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit === 0 || value >= 100 ? 0 : 1;
-  return `${bytes < 0 ? "-" : ""}${value.toFixed(digits)} ${UNITS[unit]}`;
-}

@@ -1,6 +1,8 @@
+import { formatBytes } from "@cache-ops/shared/units";
+
 import * as vscode from "vscode";
 
-import { ago, bytesText } from "./age.ts";
+import { ago } from "./age.ts";
 import type { Editor } from "./editor.ts";
 import { invokeShown, showError } from "./invoke.ts";
 import { openReport } from "./report.ts";
@@ -46,7 +48,8 @@ function itemOf(line: RunLine): vscode.TreeItem {
   const counts = `${entries} ${entries === 1 ? "entry" : "entries"} in ${caches} ${caches === 1 ? "cache" : "caches"}`;
   const what = isCounted ? counts : "not counted yet";
   const item = new vscode.TreeItem(undoes === null ? what : `Undo: ${what}`);
-  const freed = reclaimedBytes < 0 ? `${bytesText(-reclaimedBytes)} put back` : `${bytesText(reclaimedBytes)} freed`;
+  const freed =
+    reclaimedBytes < 0 ? `${formatBytes(-reclaimedBytes)} put back` : `${formatBytes(reclaimedBytes)} freed`;
   const size = isCounted ? freed : "";
   const state = undoneBy !== null ? "undone" : status === "complete" ? "" : status;
   item.id = run;

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 
+import { formatBytes } from "@cache-ops/shared/units";
+
 import * as vscode from "vscode";
 
-import { bytesText } from "./age.ts";
 import type { Editor } from "./editor.ts";
 import { errorText } from "./engine.ts";
 import { showError } from "./invoke.ts";
@@ -111,7 +112,7 @@ async function say(done: Done, causes: readonly Cause[]): Promise<void> {
 
 async function sayCleaned({ run, status, entries, caches, bytes, refused }: Cleaned): Promise<void> {
   const [undo, show] = ["Undo", "Show"];
-  const what = `${entries.toLocaleString()} stale removed from ${caches.toLocaleString()} caches, ${bytesText(bytes)} freed`;
+  const what = `${entries.toLocaleString()} stale removed from ${caches.toLocaleString()} caches, ${formatBytes(bytes)} freed`;
   const choice =
     status === "complete"
       ? await vscode.window.showInformationMessage(`Cache Ops, while you were away: ${what}.`, undo, show)

@@ -1,6 +1,8 @@
+import { formatBytes } from "@cache-ops/shared/units";
+
 import * as vscode from "vscode";
 
-import { ago, bytesText } from "./age.ts";
+import { ago } from "./age.ts";
 import type { Editor } from "./editor.ts";
 import { errorText } from "./engine.ts";
 import { withoutIcons } from "./plain.ts";
@@ -99,7 +101,7 @@ function markdownOf(figures: Figures | undefined, isCurrent: boolean): string {
   const { at, libraries, lastCleanup } = figures;
   const rows = libraries.map(
     ({ name, caches, entries, bytes, stale }) =>
-      `| ${escapeMarkdown(name)} | ${caches.toLocaleString()} | ${entries.toLocaleString()} | ${bytesText(bytes)} | ${stale.toLocaleString()} |`,
+      `| ${escapeMarkdown(name)} | ${caches.toLocaleString()} | ${entries.toLocaleString()} | ${formatBytes(bytes)} | ${stale.toLocaleString()} |`,
   );
   const away = libraries
     .flatMap((library) => library.away)
@@ -111,7 +113,7 @@ function markdownOf(figures: Figures | undefined, isCurrent: boolean): string {
     away.join("\n"),
     lastCleanup === null
       ? ""
-      : `Last cleanup ${ago(lastCleanup.at, now)}: ${lastCleanup.entries.toLocaleString()} entries, ${bytesText(lastCleanup.bytes)} freed`,
+      : `Last cleanup ${ago(lastCleanup.at, now)}: ${lastCleanup.entries.toLocaleString()} entries, ${formatBytes(lastCleanup.bytes)} freed`,
     links,
   ]
     .filter((part) => part !== "")

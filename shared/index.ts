@@ -13,6 +13,7 @@ export { countByProblem, isStale, PROBLEMS, STALE, type ByProblem, type Finding,
 export { invoke, type Effect, type Operation, type Outcome } from "./operation.ts";
 export { operations } from "./operations.ts";
 export { Plan, type Change } from "./plan.ts";
+export { tryProbeStatistics } from "./caches/probe/statistics.ts";
 export { previewFile } from "./preview.ts";
 export { rootsOf } from "./passport.ts";
 export { printable, printableJson } from "./printable.ts";

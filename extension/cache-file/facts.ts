@@ -1,7 +1,6 @@
 import type { InspectedEntry } from "@cache-ops/shared";
+import { formatBytes } from "@cache-ops/shared/units";
 import { printable } from "@cache-ops/shared/printable";
-
-import { bytesText } from "../age.ts";
 
 /**
  * What an entry says of its media, in short facts: `hevc / eac3`, `3840x2160`, `HDR10`, `10 bit`, `1 h 42 min`,
@@ -18,7 +17,7 @@ export function factsOf({ fields }: Pick<InspectedEntry, "fields">): string[] {
     hdr,
     bits !== undefined && bits > 8 ? `${bits} bit` : undefined,
     durationText(positive(fields["duration"])),
-    bytes === undefined ? undefined : bytesText(bytes),
+    bytes === undefined ? undefined : formatBytes(bytes),
   ].filter((fact) => fact !== undefined);
 }
 

@@ -1,9 +1,10 @@
 import { basename, dirname, join } from "node:path";
 
 import { printable } from "@cache-ops/shared/printable";
+import { formatBytes } from "@cache-ops/shared/units";
 import * as vscode from "vscode";
 
-import { ago, bytesText } from "../age.ts";
+import { ago } from "../age.ts";
 import { linesOf } from "../plain.ts";
 import { countsText, iconOf, isStale } from "../problems.ts";
 import { explain } from "../words.ts";
@@ -68,12 +69,12 @@ function rootItem({ row }: Extract<Node, { type: "root" }>): vscode.TreeItem {
     item.contextValue = "root";
     return item;
   }
-  const parts = [stale > 0 ? `${stale.toLocaleString()} stale` : "nothing stale", bytesText(bytes)];
+  const parts = [stale > 0 ? `${stale.toLocaleString()} stale` : "nothing stale", formatBytes(bytes)];
   item.description = parts.join(" · ");
   item.iconPath = new vscode.ThemeIcon("library");
   item.tooltip = linesOf([
     root,
-    `${caches.toLocaleString()} caches, ${entries.toLocaleString()} entries, ${bytesText(bytes)}`,
+    `${caches.toLocaleString()} caches, ${entries.toLocaleString()} entries, ${formatBytes(bytes)}`,
     countsText(byProblem),
     troubles > 0 ? `${troubles.toLocaleString()} places could not be looked at.` : "",
   ]);
@@ -94,7 +95,7 @@ function directoryItem({ row }: Extract<Node, { type: "directory" }>, now: numbe
   const problems = Object.values(row.byProblem).reduce((sum, count) => sum + count, 0);
   item.description = [
     row.stale > 0 ? `${row.stale} stale` : problems > 0 ? countsText(row.byProblem) : "",
-    bytesText(row.bytes),
+    formatBytes(row.bytes),
     row.modifiedAt === null ? "" : ago(row.modifiedAt, now),
   ]
     .filter((part) => part !== "")
@@ -115,7 +116,7 @@ function cacheItem({ row, cache }: Extract<Node, { type: "cache" }>, now: number
     damage === undefined
       ? `${row.entries.toLocaleString()} ${row.entries === 1 ? "entry" : "entries"}`
       : damage.problem,
-    bytesText(row.bytes),
+    formatBytes(row.bytes),
     row.modifiedAt === null ? "" : ago(row.modifiedAt, now),
   ]
     .filter((part) => part !== "")
@@ -140,7 +141,7 @@ function entryItem({ entry, cache }: Extract<Node, { type: "entry" }>, now: numb
     name === null ? key : join(dirname(cache), name),
     problem === null || reason === null ? "In order." : explain(problem, reason.rule, reason.observed),
     facts.join(", "),
-    `${bytesText(bytes)} in the cache${lastSeen === null ? "" : `, written ${new Date(lastSeen).toLocaleString()}`}`,
+    `${formatBytes(bytes)} in the cache${lastSeen === null ? "" : `, written ${new Date(lastSeen).toLocaleString()}`}`,
   ]);
   item.accessibilityInformation = { label: `${printable(name ?? key)}, ${problem ?? "in order"}` };
   item.contextValue = isStale(problem) ? "entry.stale" : "entry";

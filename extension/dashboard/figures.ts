@@ -54,10 +54,21 @@ export interface RunFigures {
   readonly canUndo: boolean;
 }
 
+/** The central cache of probe results. */
+export interface ProbeFigures {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly requests: number;
+  /** Hits of all requests, 0 to 1; `null` before the first request. */
+  readonly hitRate: number | null;
+}
+
 /** Everything the dashboard shows. */
 export interface Dashboard {
   /** When the libraries were looked at, in milliseconds since 1970. */
   readonly at: number;
+  /** Absent until something was probed. */
+  readonly probe?: ProbeFigures;
   readonly libraries: readonly LibraryFigures[];
   /** `null` when no library can be looked at. */
   readonly media: MediaFigures | null;

@@ -1,9 +1,9 @@
 import { element, section, type Child } from "./element.ts";
-import type { Dashboard } from "./figures.ts";
-import { bytesText, countText, plural } from "./format.ts";
+import type { Dashboard, ProbeFigures } from "./figures.ts";
+import { bytesText, countText, plural, shareText } from "./format.ts";
 
 /** What everything adds up to, over the libraries that could be looked at. */
-export function totalsSection({ libraries, media }: Dashboard, onCleanup: () => void): HTMLElement {
+export function totalsSection({ libraries, media, probe }: Dashboard, onCleanup: () => void): HTMLElement {
   const healthy = libraries.filter(({ state }) => state === "healthy");
   const sum = (figure: "caches" | "entries" | "stale" | "bytes") =>
     healthy.reduce((total, row) => total + row[figure], 0);
@@ -31,6 +31,12 @@ export function totalsSection({ libraries, media }: Dashboard, onCleanup: () => 
       tile("Stale", countText(stale), cleanup, stale > 0 ? "stale" : ""),
       tile("Cache size", bytesText(sum("bytes"))),
       media !== null && tile("Media size", bytesText(media.mediaBytes)),
+      probe !== undefined && tile("Probe cache", plural(probe.entries, "result"), hitRateText(probe)),
     ),
   );
+}
+
+function hitRateText({ requests, hitRate }: ProbeFigures): string {
+  if (hitRate === null) return "not asked yet";
+  return `${shareText(hitRate, 1)} of ${plural(requests, "request")} answered`;
 }

@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 
 import type { Change } from "@cache-ops/shared";
+import { formatBytes } from "@cache-ops/shared/units";
 import { printable } from "@cache-ops/shared/printable";
 import * as vscode from "vscode";
 
-import { bytesText } from "../age.ts";
 import { linesOf } from "../plain.ts";
 import { iconOf } from "../problems.ts";
 import type { Blocked, PlanGroup, PlanOverview } from "../protocol.ts";
@@ -74,8 +74,8 @@ function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.Tre
   const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
   item.id = cache;
   const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
-  item.description = `${count} ${ids.length === 1 ? "change" : "changes"} · ${bytesText(bytes)}`;
-  item.tooltip = linesOf([cache, `${count} changes, ${bytesText(bytes)} freed when all are applied`]);
+  item.description = `${count} ${ids.length === 1 ? "change" : "changes"} · ${formatBytes(bytes)}`;
+  item.tooltip = linesOf([cache, `${count} changes, ${formatBytes(bytes)} freed when all are applied`]);
   item.iconPath = new vscode.ThemeIcon("folder");
   item.checkboxState = {
     state: taken > 0 ? Checked : Unchecked,

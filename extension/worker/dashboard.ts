@@ -12,7 +12,7 @@ import {
   type Survey,
 } from "@cache-ops/shared";
 
-import type { Count, Dashboard, LibraryFigures, MediaFigures, RunFigures } from "../dashboard/figures.ts";
+import type { Count, Dashboard, LibraryFigures, MediaFigures, ProbeFigures, RunFigures } from "../dashboard/figures.ts";
 import type { RootRow } from "../protocol.ts";
 import { summaryOf } from "./survey-pages.ts";
 
@@ -21,6 +21,8 @@ export interface DashboardSources {
   readonly survey: { readonly at: number; readonly seen: Survey };
   /** Statistics over the caches of the survey; `null` when no library could be looked at. */
   readonly stats: Statistics | null;
+  /** Figures of the central cache of probe results, if there is one. */
+  readonly probe: ProbeFigures | undefined;
   /** Lines of `history`, newest first. */
   readonly runs: readonly Readonly<Record<string, unknown>>[];
   /** How many lines were asked for. */
@@ -29,13 +31,14 @@ export interface DashboardSources {
 
 /** Puts together what the dashboard shows, and asks the disks of the libraries. */
 export async function dashboardOf(
-  { survey, stats, runs, mostRuns }: DashboardSources,
+  { survey, stats, probe, runs, mostRuns }: DashboardSources,
   { configuration }: Pick<Context, "configuration">,
 ): Promise<Dashboard> {
   const { at, roots } = summaryOf(survey);
   const timeLimitSeconds = parseDuration(configuration.timeLimit);
   return {
     at,
+    ...(probe === undefined ? {} : { probe }),
     libraries: await Promise.all(roots.map((row) => libraryFigures(row, timeLimitSeconds))),
     media: stats === null ? null : mediaFigures(stats),
     cacheSizes: cacheSizes(survey.seen),

@@ -9,6 +9,7 @@ import {
   previewFile,
   survey,
   surveyAgain,
+  tryProbeStatistics,
   type Context,
   type Operation,
 } from "@cache-ops/shared";
@@ -94,8 +95,15 @@ export const handlers: Handlers = {
     const wishes = { forceStereo: false, downgradeResolution: false };
     const hasLooked = known.seen.roots.some(({ state }) => state === "healthy");
     const stats = hasLooked ? await gatherStatistics(known.seen.scan.caches, wishes, context) : null;
+    const { figures } = tryProbeStatistics(context);
+    const probe = figures && {
+      entries: figures.entries,
+      bytes: figures.bytes,
+      requests: figures.requests,
+      hitRate: figures.hitRate,
+    };
     const { runs } = (await invoke(named("history"), { limit: MOST_RUNS }, context)) as Pick<DashboardSources, "runs">;
-    return dashboardOf({ survey: known, stats, runs, mostRuns: MOST_RUNS }, context);
+    return dashboardOf({ survey: known, stats, probe, runs, mostRuns: MOST_RUNS }, context);
   },
 };
 

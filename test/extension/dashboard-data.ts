@@ -57,6 +57,13 @@ export async function makeLived(): Promise<{ readonly context: Context; readonly
   const undone = await applyById(context, (await planCleanup(context, [join(stale, "a")])).plan);
   await undoById(context, undone.run);
   await applyById(context, (await planCleanup(context, [join(stale, "b")])).plan);
+  const film = join(
+    films,
+    readdirSync(films, { recursive: true, encoding: "utf8" }).find((name) => /\(\d{4}\)\.mkv$/.test(name)) ?? "",
+  );
+  for (let round = 0; round < 2; round += 1) {
+    await handlers.invoke({ operation: "probe", input: { paths: [film] } }, context, makeDesk());
+  }
   return { context, dashboard: await askWorker(context) };
 }
 

@@ -132,6 +132,12 @@ describe("the dashboard's page", () => {
     assert.match(row, /Missing\s+–\s+–\s+–\s+–/);
   });
 
+  it("shows how often the central cache of probe results had the answer", async () => {
+    const { page } = await show();
+    const tile = page.locator(".tile", { hasText: "Probe cache" });
+    assert.match(await tile.innerText(), /1 result\s+50\s?% of 2 requests answered/);
+  });
+
   it("counts runs that were undone and what undoing put back", async () => {
     const shown = await show();
     const summary = await text(shown, "#runs > p");

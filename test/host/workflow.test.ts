@@ -104,6 +104,8 @@ describe("the packaged extension in a real workbench", () => {
     await workbench.setTheme(theme);
     await workbench.dismissToasts();
     ok(await workbench.page.locator(`.monaco-workbench.${THEMES[theme].class}`).isVisible());
+    await workbench.runCommand("Cache Ops: Show Changes as Diff");
+    await workbench.page.locator(".multiDiffEntry").first().waitFor({ timeout: 30_000 });
     await workbench.screenshot(`review-and-diff-${theme}`);
     await workbench.runCommand("Cache Ops: Statistics");
     const dashboard = workbench.page.frameLocator("iframe.webview").frameLocator("iframe");
