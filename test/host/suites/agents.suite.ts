@@ -6,8 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import * as vscode from "vscode";
 
-import { OPERATIONS } from "../../../extension/operations.ts";
 import { OFFERED } from "../../../extension/task-definition.ts";
+import { operations } from "../../../shared/index.ts";
 import { CACHE, makeMovies } from "../../support/library.ts";
 
 const LIBRARY = "agents-films";
@@ -62,10 +62,11 @@ describe("what works beside the editor's own views", () => {
   describe("the server for agents", () => {
     before(() => startUntil((names) => names.length > 0));
 
-    it("is started by the editor, with a tool for every operation", () => {
+    it("is started by the editor, with a tool for every operation that is no extra", () => {
       const names = toolNames();
-      assert.equal(names.length, OPERATIONS.length, names.join(", "));
-      for (const { name } of OPERATIONS)
+      const offered = operations.filter(({ isExtraTool }) => isExtraTool !== true);
+      assert.equal(names.length, offered.length, names.join(", "));
+      for (const { name } of offered)
         assert.ok(
           names.some((tool) => tool.endsWith(name)),
           name,
