@@ -86,7 +86,7 @@ export function fieldsOf({ output, rows }: Operation): string[] {
 }
 
 /** The output without descriptions, and without demands on rows of which only some fields were asked for. */
-function outputOf({ output, rows }: Operation): ObjectSchema {
+function outputOf({ output }: Operation): ObjectSchema {
   const own = Object.entries(plain(output).properties).flatMap(([name, schema]) =>
     isNested(schema) ? [[name, { type: schema.type }] as const] : [],
   );
