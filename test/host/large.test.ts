@@ -41,7 +41,16 @@ describe("the extension over 100,000 caches", function () {
         await workbench.page.keyboard.press("End");
       }
     });
-  const more = () => workbench.row(/more…$/, "Caches");
+  /** Clicks a row until it is gone: VS Code loses a click on a row that it is just drawing anew. */
+  const clickAway = (label: string, view: "Caches" | "Review") =>
+    workbench.step(`click ${label} away`, async () => {
+      const row = workbench.row(label, view);
+      for (const deadline = performance.now() + 20_000; await row.isVisible();) {
+        ok(performance.now() < deadline, "it stays");
+        await row.click();
+        await Promise.race([row.waitFor({ state: "hidden" }).catch(() => undefined), delay(3000)]);
+      }
+    });
   const millions = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
   /** Does something and prints how long it took, how the host was meanwhile, and how evenly the window drew. */
@@ -147,9 +156,12 @@ describe("the extension over 100,000 caches", function () {
 
   it("shows more", async () => {
     await toEnd("99,500 more…");
-    for (const left of ["99,000", "98,500"]) {
+    for (const [before, left] of [
+      ["99,500", "99,000"],
+      ["99,000", "98,500"],
+    ]) {
       await measure(`more, until ${left} are left`, async () => {
-        await more().click();
+        await clickAway(`${before} more…`, "Caches");
         await toEnd(`${left} more…`);
       });
     }
@@ -196,7 +208,7 @@ describe("the extension over 100,000 caches", function () {
     match(await workbench.view("Review").locator(".message").innerText(), /Would remove 5,?001 entries/);
     await toEnd("4,800 more directories…", "Review");
     await measure("more of the review", async () => {
-      await workbench.row("4,800 more directories…", "Review").click();
+      await clickAway("4,800 more directories…", "Review");
       await toEnd("4,600 more directories…", "Review");
     });
   });
