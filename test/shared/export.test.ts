@@ -8,7 +8,7 @@ import { toCsv, toHtml } from "../../shared/export.ts";
 import { invoke, operations, printable, printableJson, type View } from "../../shared/index.ts";
 import { cli, cliEnvironment } from "../support/cli.ts";
 import { makeContext } from "../support/context.ts";
-import { makeMovies } from "../support/library.ts";
+import { makeMovies, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 
 /** Characters that end a line, move a cursor, hide text or turn its direction. */
@@ -240,6 +240,8 @@ describe("what is shown of a library with hostile names", () => {
 
   it("has none in error messages either", () => {
     const env = cliEnvironment();
+    const root = makePlace();
+    writeMedia(root, "a.mkv");
     const odd = "\u001b]0;x\u0007\u202e\n";
     for (const args of [
       ["check", `/no/${odd}`],
@@ -247,8 +249,8 @@ describe("what is shown of a library with hostile names", () => {
       ["apply", odd],
       ["undo", odd],
       ["record", `/no/${odd}`],
-      ["cleanup", "/", "--problem", odd],
-      ["check", "/", "--output", `/no/${odd}/file`],
+      ["cleanup", root, "--problem", odd],
+      ["check", root, "--output", `/no/${odd}/file`],
       [odd],
       ["check", `--${odd}`],
     ]) {
