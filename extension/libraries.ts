@@ -11,6 +11,8 @@ export interface Libraries extends vscode.Disposable {
   readonly onDidLook: vscode.Event<readonly string[] | undefined>;
   /** Looks at the libraries, unless that was done before and `refresh` is not set. */
   look(refresh: boolean, following?: Following): Promise<SurveySummary>;
+  /** The root that a place (absolute path) lies in, if a library has it. Looks at the libraries, if nobody did yet. */
+  rootOf(place: string): Promise<string | undefined>;
   /** Looks at some directories again, together with those asked for at the same time. */
   lookAgain(directories: readonly string[]): void;
 }
@@ -80,6 +82,12 @@ export function makeLibraries(engine: Engine, onError: (error: unknown) => void)
     async look(refresh, following) {
       isWanted = true;
       return summary === undefined || refresh ? look(following) : summary;
+    },
+    async rootOf(place) {
+      const { roots } = await this.look(false);
+      return roots
+        .map(({ root }) => root)
+        .find((root) => place === root || place.startsWith(root.endsWith("/") ? root : `${root}/`));
     },
     lookAgain(directories) {
       // Before the first look there is nothing to bring up to date.

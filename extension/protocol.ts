@@ -1,6 +1,6 @@
 import type { Change, Configuration, Inspection, Outcome, Problem, Progress, View } from "@cache-ops/shared";
 
-import type { Dashboard } from "./dashboard/figures.ts";
+import type { Dashboard, RootFigures } from "./dashboard/figures.ts";
 
 /*
  * What the editor asks of the worker process and what it gets. Lists come in pages, so that neither a message nor the
@@ -32,18 +32,9 @@ export interface Result {
   readonly view: View;
 }
 
-export interface RootRow {
+export interface RootRow extends RootFigures {
   readonly library: string;
   readonly root: string;
-  readonly state: "healthy" | "missing" | "empty" | "unreadable" | "not_a_directory";
-  readonly detail: string;
-  readonly caches: number;
-  readonly entries: number;
-  readonly bytes: number;
-  readonly stale: number;
-  readonly byProblem: Readonly<Record<string, number>>;
-  /** What could not be looked at. */
-  readonly troubles: number;
 }
 
 export interface SurveySummary {

@@ -14,6 +14,7 @@ export { invoke, type Effect, type Operation, type Outcome } from "./operation.t
 export { operations } from "./operations.ts";
 export { Plan, type Change } from "./plan.ts";
 export { tryProbeStatistics } from "./caches/probe/statistics.ts";
+export { isInside } from "./anchor.ts";
 export { previewFile } from "./preview.ts";
 export { rootsOf } from "./passport.ts";
 export { printable, printableJson } from "./printable.ts";

@@ -6,7 +6,7 @@ import { applyPlan } from "./apply.ts";
 import { draftFill, joinDrafts, type DirectoryDraft, type ProbedFile } from "./caches/directory/fill.ts";
 import { findUnprobed, type Unprobed, type UnprobedFile } from "./caches/directory/unprobed.ts";
 import { openProbeCache } from "./caches/probe/open.ts";
-import { probeCached, type ProbeUse } from "./caches/probe/probe-cached.ts";
+import { getOrProbe, type ProbeWishes } from "./caches/probe/get-or-probe.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
 import { probeConcurrency } from "./ffprobe.ts";
@@ -72,7 +72,7 @@ export async function scanLibraries(request: ScanRequest, context: Context): Pro
   if (request.isPreview || wanted === 0) return result;
   const cache = request.usesCache ? await openProbeCache(context) : undefined;
   try {
-    await fill(unprobed, wanted, { ...request, cache }, passports, result, context);
+    await fill(unprobed, wanted, { ...request, refresh: request.isRefresh, cache }, passports, result, context);
   } finally {
     await cache?.close();
   }
@@ -82,7 +82,7 @@ export async function scanLibraries(request: ScanRequest, context: Context): Pro
 async function fill(
   { directories }: Unprobed,
   total: number,
-  use: ProbeUse & Pick<ScanRequest, "isCorrected">,
+  use: ProbeWishes & Pick<ScanRequest, "isCorrected">,
   passports: readonly Passport[],
   result: ScanResult,
   context: Context,
@@ -143,12 +143,12 @@ async function* inOrder<Item, Result>(
 async function probeInto(
   result: ScanResult,
   file: UnprobedFile,
-  use: ProbeUse,
+  use: ProbeWishes,
   context: Context,
 ): Promise<ProbedFile | undefined> {
   const { path, state } = file;
-  const { result: probe, isCached } = await probeCached(path, state, use, context);
-  if (isCached) result.fromCache += 1;
+  const { result: probe, cached } = await getOrProbe(path, state, use, context);
+  if (cached) result.fromCache += 1;
   else result.probed += 1;
   if (probe.state === "failed") {
     result.failures.push({ path, rule: probe.rule, message: probe.message });

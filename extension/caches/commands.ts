@@ -172,7 +172,7 @@ async function pin(editor: Editor, target: Node | { readonly cache: string; read
   const name = "type" in target ? (target.type === "entry" ? target.entry.name : null) : target.name;
   if (name === null || !("cache" in target)) return;
   const path = join(dirname(target.cache), name);
-  const pattern = patternOf(relative((await rootOf(editor, path)) ?? dirname(path), path));
+  const pattern = patternOf(relative((await editor.libraries.rootOf(path)) ?? dirname(path), path));
   const settings = vscode.workspace.getConfiguration("cacheOps");
   const before = settings.inspect<string[]>("keep")?.globalValue ?? [];
   if (!before.includes(pattern)) {
@@ -189,7 +189,7 @@ async function pin(editor: Editor, target: Node | { readonly cache: string; read
 async function cleanThis(editor: Editor, { directory, cache, entry, isDeep }: Target): Promise<void> {
   const place = directory ?? (cache === undefined ? undefined : dirname(cache));
   if (place === undefined) return;
-  const root = (await rootOf(editor, place)) ?? place;
+  const root = (await editor.libraries.rootOf(place)) ?? place;
   const below = relative(root, place);
   const include =
     isDeep === true && below === "" ? [] : [`${below === "" ? "." : patternOf(below)}/${isDeep ? "**" : "*"}`];
@@ -211,12 +211,4 @@ async function cleanThis(editor: Editor, { directory, cache, entry, isDeep }: Ta
   }
   const plan = only.length === 0 ? result : await invokeShown(editor, "cleanup", { from: result.output["plan"], only });
   if (plan !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...plan.output, input });
-}
-
-/** The root of a configured library that a place lies in. */
-async function rootOf({ libraries }: Editor, place: string): Promise<string | undefined> {
-  const { roots } = await libraries.look(false);
-  return roots
-    .map(({ root }) => root)
-    .find((root) => place === root || place.startsWith(root.endsWith("/") ? root : `${root}/`));
 }

@@ -183,14 +183,10 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       await vscode.window.withProgress({ location: { viewId: "cacheOps.caches" } }, () => libraries.look(true));
     },
     async reveal(cache) {
-      await libraries.look(false);
+      const root = await libraries.rootOf(cache);
       const row = await engine.request("directory", { directory: dirname(cache) });
-      if (row === null) return;
-      const root = libraries.summary?.roots.find(
-        (each) => row.directory === each.root || row.directory.startsWith(`${each.root}/`),
-      );
-      if (root !== undefined)
-        await view.reveal({ type: "directory", root: root.root, row }, { expand: 2, focus: true });
+      if (row === null || root === undefined) return;
+      await view.reveal({ type: "directory", root, row }, { expand: 2, focus: true });
     },
   };
 }

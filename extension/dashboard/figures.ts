@@ -4,11 +4,8 @@ export interface Count {
   readonly count: number;
 }
 
-/** A root of a library. Its figures count only while its state is `healthy`. */
-export interface LibraryFigures {
-  readonly library: string;
-  /** The directory, as it may be shown. */
-  readonly directory: string;
+/** What was found at a root of a library. The counts hold only while its state is `healthy`. */
+export interface RootFigures {
   readonly state: "healthy" | "missing" | "empty" | "unreadable" | "not_a_directory";
   /** What was found instead, when it is not healthy. */
   readonly detail: string;
@@ -19,6 +16,13 @@ export interface LibraryFigures {
   readonly byProblem: Readonly<Record<string, number>>;
   /** Places in it that could not be looked at. */
   readonly troubles: number;
+}
+
+/** A root of a library, as the page shows it. */
+export interface LibraryFigures extends RootFigures {
+  readonly library: string;
+  /** The directory, as it may be shown. */
+  readonly directory: string;
   /** The disk it lies on, in bytes, or why that is not known; `null` when it was not asked. */
   readonly disk: { readonly size: number; readonly free: number } | { readonly trouble: string } | null;
 }

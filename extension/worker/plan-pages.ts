@@ -8,6 +8,7 @@ import {
   type Plan,
   type Run,
   type StoredPlan,
+  isInside,
 } from "@cache-ops/shared";
 
 import type { Page, PlanGroup, PlannedFile, PlanOverview } from "../protocol.ts";
@@ -82,7 +83,7 @@ export function filesOf({ actions }: Plan, limit: number, change: number | undef
 export function directoriesOf({ work }: Run): string[] {
   const places = work.actions.map(({ lock }) => {
     const directory = dirname(lock);
-    const passport = work.passports.find(({ realPath }) => isIn(realPath, directory));
+    const passport = work.passports.find(({ realPath }) => isInside(realPath, directory));
     return passport === undefined ? directory : join(passport.root, relative(passport.realPath, directory));
   });
   return [...new Set(places)];
@@ -102,10 +103,6 @@ function freedBytes({ actions }: Plan): ReadonlyMap<number, number> {
 
 function labelOf(cache: string, { passports }: Plan): string {
   const directory = dirname(cache);
-  const root = rootsOf(passports).find((path) => isIn(path, directory));
+  const root = rootsOf(passports).find((path) => isInside(path, directory));
   return root === undefined ? directory : relative(root, directory) || ".";
-}
-
-function isIn(root: string, path: string): boolean {
-  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
 }

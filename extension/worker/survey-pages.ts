@@ -1,6 +1,6 @@
 import { dirname, relative } from "node:path";
 
-import { countByProblem, isStale, type Problem, type Survey } from "@cache-ops/shared";
+import { countByProblem, isStale, type Problem, type Survey, isInside } from "@cache-ops/shared";
 
 import type { DirectoryRow, Page, Requests, RootRow, Selection, SurveySummary } from "../protocol.ts";
 
@@ -38,7 +38,7 @@ export function summaryOf({ at, seen }: { readonly at: number; readonly seen: Su
       bytes: sum(rows.map(({ bytes }) => bytes)),
       stale: sum(rows.map(({ stale }) => stale)),
       byProblem: addUp(rows.map(({ byProblem }) => byProblem)),
-      troubles: seen.scan.troubles.filter(({ path }) => path === root || path.startsWith(`${root}/`)).length,
+      troubles: seen.scan.troubles.filter(({ path }) => isInside(root, path)).length,
     };
   });
   return { at, roots };

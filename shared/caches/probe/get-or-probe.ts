@@ -15,6 +15,8 @@ export interface ProbeWishes {
   readonly cache: ProbeCache | undefined;
   /** Probe again, and store what comes out. */
   readonly refresh?: boolean;
+  /** Probe again what could not be probed before. */
+  readonly retriesFailed?: boolean;
 }
 
 /**
@@ -24,11 +26,12 @@ export interface ProbeWishes {
 export async function getOrProbe(
   path: string,
   state: MediaState,
-  { cache, refresh }: ProbeWishes,
+  { cache, refresh, retriesFailed }: ProbeWishes,
   context: Pick<Context, "configuration" | "signal" | "now">,
 ): Promise<GotProbe> {
   const known = refresh === true ? undefined : await cache?.get(path, state);
-  if (known !== undefined) return { ...known, cached: true };
+  const isKnown = known !== undefined && (known.result.state === "probed" || retriesFailed !== true);
+  if (isKnown) return { ...known, cached: true };
   const result = await probeFile(path, context);
   await remember(path, state, result, cache, context);
   return { result, at: context.now(), cached: false };

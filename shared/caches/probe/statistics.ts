@@ -48,7 +48,8 @@ export type ProbeStatistics = Static<typeof ProbeStatistics>;
 
 const DAY_MS = 86_400_000;
 const AGE_DAYS = [1, 7, 30, 90, 365] as const;
-const SIZES = [
+/** Classes of entries by the bytes they take: their names, and the bytes they stay below. */
+export const ENTRY_SIZES = [
   ["under 1 kB", 1000],
   ["1 to 4 kB", 4000],
   ["4 to 16 kB", 16_000],
@@ -112,7 +113,7 @@ function figuresOf(store: ProbeStore, now: number): ProbeStatistics {
     failedEntries: Number(store.all("SELECT count(*) AS n FROM entries WHERE state = 'failed'")[0]?.["n"]),
     bytes: total("bytes"),
     byAge: Object.fromEntries(ages.map(([label, n]) => [AGE_CLASSES[Number(label)] ?? "unknown", n])),
-    bySize: Object.fromEntries(sizes.map(([label, n]) => [SIZES[Number(label)]?.[0] ?? "unknown", n])),
+    bySize: Object.fromEntries(sizes.map(([label, n]) => [ENTRY_SIZES[Number(label)]?.[0] ?? "unknown", n])),
     byOrigin: Object.fromEntries(
       grouped("SELECT origin AS label, count(*) AS n FROM entries GROUP BY origin ORDER BY n DESC"),
     ),
@@ -123,9 +124,9 @@ function figuresOf(store: ProbeStore, now: number): ProbeStatistics {
 const BY_AGE = `SELECT CASE ${AGE_DAYS.map((_, index) => `WHEN cached_at > ? THEN ${index}`).join(" ")}
   ELSE ${AGE_DAYS.length} END AS label, count(*) AS n FROM entries GROUP BY label ORDER BY label`;
 
-const BY_SIZE = `SELECT CASE ${SIZES.slice(0, -1)
+const BY_SIZE = `SELECT CASE ${ENTRY_SIZES.slice(0, -1)
   .map(([, limit], index) => `WHEN bytes < ${limit} THEN ${index}`)
-  .join(" ")} ELSE ${SIZES.length - 1} END AS label, count(*) AS n FROM entries GROUP BY label ORDER BY label`;
+  .join(" ")} ELSE ${ENTRY_SIZES.length - 1} END AS label, count(*) AS n FROM entries GROUP BY label ORDER BY label`;
 
 function dayOf(row: Readonly<Record<string, unknown>>): ProbeStatistics["growth"][number] {
   const figure = (name: string) => Number(row[name]);

@@ -5,6 +5,7 @@ import type { Scan } from "../../../scan.ts";
 import { formatBytes } from "../../../units.ts";
 import { count } from "../../../view.ts";
 import { AGE_CLASSES } from "../../directory/statistics.ts";
+import { ENTRY_SIZES } from "../statistics.ts";
 
 const Counts = (description: string) => Type.Record(Type.String(), Type.Integer(), { description });
 
@@ -23,12 +24,6 @@ export type MediaAuditStatistics = Static<typeof MediaAuditStatistics>;
 
 const DAY_MS = 86_400_000;
 const AGE_DAYS = [1, 7, 30, 90, 365, Infinity] as const;
-const SIZES = [
-  ["under 1 kB", 1000],
-  ["1 to 4 kB", 4000],
-  ["4 to 16 kB", 16_000],
-  ["over 16 kB", Infinity],
-] as const;
 
 /** Sums a scan of media-audit's caches up; `undefined` when it saw none. */
 export function mediaAuditStatistics({ caches, found }: Scan, now: number): MediaAuditStatistics | undefined {
@@ -47,8 +42,8 @@ export function mediaAuditStatistics({ caches, found }: Scan, now: number): Medi
       [...AGE_CLASSES, "unknown"],
     ),
     bySize: counted(
-      own.map(({ content }) => SIZES.find(([, limit]) => content.size < limit)?.[0] ?? ""),
-      SIZES.map(([label]) => label),
+      own.map(({ content }) => ENTRY_SIZES.find(([, limit]) => content.size < limit)?.[0] ?? ""),
+      ENTRY_SIZES.map(([label]) => label),
     ),
   };
 }
