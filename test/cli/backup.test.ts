@@ -2,13 +2,11 @@ import assert from "node:assert/strict";
 import { appendFileSync, chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { cli, cliEnvironment } from "../support/cli.ts";
+import { PROGRAM, cli, cliEnvironment } from "../support/cli.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { openTerminal } from "../support/terminal.ts";
 import { treeState } from "../support/tree.ts";
-
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 
 describe("backup and restore on the command line", () => {
   it("put a damaged library back: backup, damage, restore --apply, undo", () => {
@@ -75,7 +73,7 @@ describe("backup and restore on the command line", () => {
     assert.equal(cli(["backup", root, "--archive", "x"], env).code, 0);
     const original = readFileSync(join(root, "b", CACHE));
     for (const name of ["a", "b"]) writeFileSync(join(root, name, CACHE), "damaged");
-    const terminal = openTerminal([process.execPath, MAIN, "restore", "x", "--review"], env);
+    const terminal = openTerminal([process.execPath, PROGRAM, "restore", "x", "--review"], env);
     await terminal.until(/restore .*differs_from_backup/);
     terminal.type("Space", "Enter");
     await terminal.until(/Apply this plan\?/);

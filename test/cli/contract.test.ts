@@ -7,13 +7,11 @@ import { DatabaseSync } from "node:sqlite";
 
 import { operations } from "../../shared/index.ts";
 import { thisOwner } from "../../shared/owner.ts";
-import { cli, cliEnvironment, type CliResult } from "../support/cli.ts";
+import { PROGRAM, cli, cliEnvironment, type CliResult } from "../support/cli.ts";
 import { CACHE, copyLibrary, makeMovies, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { makeStaleLibrary } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
-
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 
 /** The error object of a `--json` call, which must be alone on standard output, with nothing on standard error. */
 function errorOf({ stdout, stderr }: CliResult) {
@@ -340,7 +338,7 @@ describe("in a pipe", () => {
         rmSync(path);
     }
     for (const format of ["table", "json", "csv", "html"]) {
-      const command = `"${execPath}" "${MAIN}" check "${root}" --format ${format} | head -c 100; echo "\${PIPESTATUS[0]}" >&2`;
+      const command = `"${execPath}" "${PROGRAM}" check "${root}" --format ${format} | head -c 100; echo "\${PIPESTATUS[0]}" >&2`;
       const { stdout, stderr } = spawnSync("bash", ["-c", command], { env: cliEnvironment(), encoding: "utf8" });
       assert.equal(stdout.length, 100, format);
       assert.match(stderr, /^[01]\n$/, format);

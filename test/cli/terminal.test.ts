@@ -8,17 +8,15 @@ import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { cli, cliEnvironment } from "../support/cli.ts";
+import { PROGRAM, cli, cliEnvironment } from "../support/cli.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { makeStaleLibrary } from "../support/runs.ts";
 import { openTerminal } from "../support/terminal.ts";
 import { treeState } from "../support/tree.ts";
 
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
-
 function open(args: readonly string[], env: NodeJS.ProcessEnv) {
-  return openTerminal([execPath, MAIN, ...args], env);
+  return openTerminal([execPath, PROGRAM, ...args], env);
 }
 
 function isCleaned(root: string, directory: string): boolean {
@@ -189,7 +187,7 @@ describe("stopped in the middle of an apply", () => {
     it(`by ${signal} it prints its report, ends with 130 and can be undone exactly`, async () => {
       const state = makePlace("state");
       const env = cliEnvironment(state);
-      const child = spawn(execPath, [MAIN, "cleanup", root, "--apply", "--yes", "--json"], { env });
+      const child = spawn(execPath, [PROGRAM, "cleanup", root, "--apply", "--yes", "--json"], { env });
       const output = Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
       await applying(state, child);
       child.kill(signal);
@@ -205,7 +203,7 @@ describe("stopped in the middle of an apply", () => {
   it("by a second Ctrl-C it ends at once, and an undo still restores every cache", async () => {
     const state = makePlace("state");
     const env = cliEnvironment(state);
-    const child = spawn(execPath, [MAIN, "cleanup", root, "--apply", "--yes", "--json"], { env, stdio: "ignore" });
+    const child = spawn(execPath, [PROGRAM, "cleanup", root, "--apply", "--yes", "--json"], { env, stdio: "ignore" });
     const exit = once(child, "exit");
     await applying(state, child);
     child.kill("SIGINT");

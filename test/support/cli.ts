@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { execPath } from "node:process";
+import { env as ownEnvironment, execPath } from "node:process";
+import { fileURLToPath } from "node:url";
 
 import { makePlace } from "./place.ts";
 
@@ -11,7 +12,13 @@ export interface CliResult {
   json<T = Record<string, unknown>>(): T;
 }
 
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
+/** The command line: from source, or, for the whole test run, as it was built, which starts three times as fast. */
+export const PROGRAM = fileURLToPath(
+  new URL(
+    ownEnvironment["CACHE_OPS_TEST_BUILT"] === "1" ? "../../cli/dist/cache-ops.js" : "../../cli/main.ts",
+    import.meta.url,
+  ),
+);
 
 /** Environment for a command line whose state and configuration are its own. */
 export function cliEnvironment(state = makePlace("state"), config?: string): NodeJS.ProcessEnv {
@@ -19,9 +26,9 @@ export function cliEnvironment(state = makePlace("state"), config?: string): Nod
   return { ...env, CACHE_OPS_STATE_DIR: state, ...(config === undefined ? {} : { CACHE_OPS_CONFIG: config }) };
 }
 
-/** Runs the command line from source, with nothing on standard input and no terminal. */
+/** Runs the command line, with nothing on standard input and no terminal. */
 export function cli(args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): CliResult {
-  const { status, stdout, stderr } = spawnSync(execPath, [MAIN, ...args], {
+  const { status, stdout, stderr } = spawnSync(execPath, [PROGRAM, ...args], {
     env,
     cwd,
     encoding: "utf8",

@@ -18,6 +18,8 @@ export function makeDirectory(...parts: readonly string[]): string {
   return path;
 }
 
-after(() => {
+after(function removePlaces() {
+  // Some hold a hundred thousand files, and other work may be going on.
+  this.timeout(600_000);
   for (const place of places.splice(0)) rmSync(place, { recursive: true, force: true });
 });
