@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, type BigIntStats } from "node:fs";
 import { open } from "node:fs/promises";
 
 import { Type, type Static } from "typebox";
@@ -66,6 +66,17 @@ export function identityOf(stats: {
   return { device: dev, inode: ino, size, mtimeNs, ctimeNs };
 }
 
+/** The attributes part of a file's status. */
+export function attributesOf(stats: BigIntStats): Attributes {
+  return {
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    mtimeNs: String(stats.mtimeNs),
+    atimeNs: String(stats.atimeNs),
+  };
+}
+
 /** Whether two identities are the same version of the same file. */
 export function sameIdentity(a: Identity, b: Identity): boolean {
   return (
@@ -109,13 +120,7 @@ export async function readSeenFile(path: string): Promise<SeenFile> {
     return {
       bytes,
       content: contentOf(bytes),
-      attributes: {
-        mode: Number(stats.mode & 0o7777n),
-        uid: Number(stats.uid),
-        gid: Number(stats.gid),
-        mtimeNs: String(stats.mtimeNs),
-        atimeNs: String(stats.atimeNs),
-      },
+      attributes: attributesOf(stats),
       identity: identityOf(stats),
     };
   } finally {

@@ -16,12 +16,15 @@ import { throwIfAborted, withTimeLimit } from "../time-limit.ts";
 import { parseDuration } from "../units.ts";
 import { walk } from "../walk.ts";
 import { LIMITS, objectionTo, type ArchivedFile, type ArchivedRoot, type Holding } from "./manifest.ts";
+import { seeInPieces } from "./pieces.ts";
 import { copyStore } from "./store-copy.ts";
 
 /** A file to back up and where its bytes are read. */
 export interface SourceFile {
   readonly file: ArchivedFile;
   readonly source: string;
+  /** A copy of ours, of any size, that nobody else writes. */
+  readonly isCopy: boolean;
 }
 
 /** Everything a backup is made of. */
@@ -38,6 +41,7 @@ interface Place {
   readonly root: number;
   readonly path: string;
   readonly source: string;
+  readonly isCopy?: boolean;
 }
 
 /**
@@ -72,7 +76,8 @@ export async function collect(
       }
       const store = await storeOr(troubles, context);
       if (store !== undefined) {
-        places.push({ root: add("probe-store", store.directory), path: store.name, source: store.copy });
+        const root = add("probe-store", store.directory);
+        places.push({ root, path: store.name, source: store.copy, isCopy: true });
         dispose = store.dispose;
       }
     }
@@ -101,7 +106,10 @@ export async function readSteady(path: string, timeLimitSeconds: number): Promis
 const READ_ATTEMPTS = 5;
 
 /** What the manifest says of a file that was read. */
-export function archived({ root, path }: Pick<ArchivedFile, "root" | "path">, seen: SeenFile): ArchivedFile {
+export function archived(
+  { root, path }: Pick<ArchivedFile, "root" | "path">,
+  seen: Pick<SeenFile, "content" | "attributes">,
+): ArchivedFile {
   const { mode, uid, gid, mtimeNs } = seen.attributes;
   return { root, path, ...seen.content, mode: mode & 0o777, uid, gid, mtimeNs };
 }
@@ -213,8 +221,10 @@ async function hashAll(
       refuse(place, "name_not_portable", `its path ${objection}`);
       return undefined;
     }
+    const { source, isCopy = false } = place;
     try {
-      return { file: archived(place, await readSteady(place.source, limit)), source: place.source };
+      const seen = isCopy ? await seeInPieces(source, limit, context.signal) : await readSteady(source, limit);
+      return { file: archived(place, seen), source, isCopy };
     } catch (error) {
       const code = error instanceof CacheOpsError ? error.code : errnoOf(error);
       if (code === undefined) throw error;

@@ -178,7 +178,8 @@ function actionFor(
   };
 }
 
-async function lstatIfThere(path: string) {
+/** The status of a file, not through a link; `undefined` when there is none. */
+export async function lstatIfThere(path: string) {
   try {
     return await lstat(path);
   } catch (error) {

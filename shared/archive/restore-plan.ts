@@ -2,6 +2,7 @@ import { join } from "node:path";
 
 import { readProbeEntry } from "../caches/probe/media-audit/entry.ts";
 import type { Context } from "../context.ts";
+import { CacheOpsError } from "../errors.ts";
 import { contentOf } from "../file.ts";
 import { guardLosses, guardRoots, type GuardName } from "../guard.ts";
 import { newId } from "../ids.ts";
@@ -9,10 +10,10 @@ import { assertConfined } from "../library.ts";
 import type { Action, Skipped } from "../plan.ts";
 import { keepForPlan, type PlannedBlob } from "../planned-blob.ts";
 import { lookAtRoots, rememberRoots, storePlan, type MadePlan } from "../planner.ts";
-import { parseDuration } from "../units.ts";
-import { draftRestore, type Homecoming } from "./draft.ts";
+import { formatBytes, parseDuration } from "../units.ts";
+import { draftRestore, lstatIfThere, type Homecoming } from "./draft.ts";
 import { placeOfArchive } from "./place.ts";
-import { memberName } from "./manifest.ts";
+import { LIMITS, memberName } from "./manifest.ts";
 import { readArchive } from "./read.ts";
 import { selectFiles, type Selection } from "./select.ts";
 import { isStoreAsCopied } from "./store-copy.ts";
@@ -31,7 +32,8 @@ const BATCH_BYTES = 32 * 1024 * 1024;
  * what is there, and only what differs is in the plan. Writes nothing outside the state directory.
  *
  * Throws what {@link readArchive} and {@link selectFiles} throw, and `forbidden` outside the libraries for a caller who
- * is confined to them. A root that is not there, is empty or another place blocks the plan.
+ * is confined to them, and `blocked` for a store of ours that is too large for a plan. A root that is not there, is empty
+ * or another place blocks the plan.
  */
 export async function planRestore(request: RestoreRequest, context: Context): Promise<MadePlan> {
   const { path } = placeOfArchive(request.archive, context);
@@ -52,9 +54,13 @@ export async function planRestore(request: RestoreRequest, context: Context): Pr
     const realRoot = realRoots.get(target);
     if (realRoot === undefined || atRoots.length > 0) continue;
     for (const file of files) {
+      const home: Homecoming = { file, holds: root.holds, root: target, realRoot };
       if (unsafe.has(memberName(file))) skipped.push(skippedPickle(join(target, file.path)));
-      else if (root.holds !== "probe-store" || !(await isStoreAsCopied(file.sha256, context)))
-        homecomings.push({ file, holds: root.holds, root: target, realRoot });
+      else if (root.holds !== "probe-store") homecomings.push(home);
+      else if (!(await isStoreAsCopied(file.sha256, context))) {
+        await assertFitsPlan(home, path);
+        homecomings.push(home);
+      }
     }
   }
   if (atRoots.length === 0) rememberRoots(passports, context);
@@ -72,6 +78,21 @@ export async function planRestore(request: RestoreRequest, context: Context): Pr
   if (blocked.length === 0) await keepBytes(id, draft.actions, path, context);
   const parts = { id, operation: "restore", passports, blocked, kept: {}, skipped, troubles: [...draft.troubles] };
   return storePlan(draft, parts, context);
+}
+
+/** Throws `blocked` for a file of which a plan and its journal cannot hold what it is to become, or what it is now. */
+async function assertFitsPlan({ file, root }: Homecoming, archive: string): Promise<void> {
+  const path = join(root, file.path);
+  const now = await lstatIfThere(path);
+  if (Math.max(file.size, now?.size ?? 0) <= LIMITS.fileBytes) return;
+  throw new CacheOpsError("blocked", `${path} is larger than a plan takes (${formatBytes(LIMITS.fileBytes)})`, {
+    hint: `Restore the rest with exclude ${file.path}. The backup is whole: to put this file back, end every cache-ops, move ${path} and ${path}-wal away, and run: tar -xzOf ${quoted(archive)} ${memberName(file)} > ${quoted(path)}`,
+  });
+}
+
+/** A path as one word of a POSIX shell. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function skippedPickle(cache: string): Skipped {

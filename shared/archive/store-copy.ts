@@ -6,8 +6,9 @@ import { removeTemp } from "../atomic.ts";
 import { probeFileOf } from "../caches/probe/database.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf } from "../errors.ts";
-import { readSeenFile } from "../file.ts";
-import { newId } from "../ids.ts";
+import { parseDuration } from "../units.ts";
+import { seeInPieces } from "./pieces.ts";
+import { backupTempName, removeDeadTemps } from "./temp.ts";
 
 /** How long to wait for a writer of the store. */
 const BUSY_MS = 60_000;
@@ -25,7 +26,8 @@ export async function copyStore(context: Pick<Context, "state" | "stateDirectory
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   }
-  const copy = join(directory, `.cache-ops-backup-${newId("run")}.tmp`);
+  await removeDeadTemps((name) => join(directory, name));
+  const copy = join(directory, backupTempName());
   const dispose = async () => removeTemp(copy).then(() => undefined);
   try {
     const database = new DatabaseSync(store, { timeout: BUSY_MS });
@@ -45,13 +47,29 @@ export async function copyStore(context: Pick<Context, "state" | "stateDirectory
   return { directory, name: basename(store), copy, dispose };
 }
 
-/** Whether our own store holds what a copy with this hash holds: copies of the same rows are the same bytes. */
-export async function isStoreAsCopied(sha256: string, context: Pick<Context, "state" | "stateDirectory">) {
-  const store = await copyStore(context);
+/**
+ * Whether our own store holds what a copy with this hash holds: copies of the same rows are the same bytes. One that is
+ * damaged does not.
+ */
+export async function isStoreAsCopied(
+  sha256: string,
+  context: Pick<Context, "state" | "stateDirectory" | "configuration" | "signal">,
+): Promise<boolean> {
+  const store = await copyOr(context);
   if (store === undefined) return false;
+  const limit = parseDuration(context.configuration.timeLimit);
   try {
-    return (await readSeenFile(store.copy)).content.sha256 === sha256;
+    return (await seeInPieces(store.copy, limit, context.signal)).content.sha256 === sha256;
   } finally {
     await store.dispose();
+  }
+}
+
+async function copyOr(context: Pick<Context, "state" | "stateDirectory">) {
+  try {
+    return await copyStore(context);
+  } catch (error) {
+    if (error instanceof CacheOpsError && error.code === "unavailable") return undefined;
+    throw error;
   }
 }

@@ -6,6 +6,7 @@ import type { Trouble } from "../finding.ts";
 import { parseDuration } from "../units.ts";
 import { archived, readSteady, type Collection, type SourceFile } from "./collect.ts";
 import { LIMITS, memberName, type ArchivedFile, type Manifest } from "./manifest.ts";
+import { piecesOf } from "./pieces.ts";
 import type { ReadArchive } from "./read.ts";
 import { writeArchive, type ArchiveWish } from "./write.ts";
 
@@ -28,9 +29,10 @@ export async function writeCollection(
   const dropped: Trouble[] = [];
   for (let attempt = 1; ; attempt += 1) {
     let changed: SourceFile | undefined;
-    const bytesOf = async (file: ArchivedFile): Promise<Buffer> => {
+    const bytesOf = async (file: ArchivedFile) => {
       const known = current.get(memberName(file));
       if (known === undefined) throw new Error(`${file.path} is not in the collection`);
+      if (known.isCopy) return piecesOf(known.source, limit);
       const seen = await steady(known.source, limit);
       if (seen !== undefined && isSame(archived(file, seen), file)) return seen.bytes;
       changed = known;
@@ -45,7 +47,7 @@ export async function writeCollection(
       if (changed === undefined || attempt === ATTEMPTS) throw error;
       const { file, source } = changed;
       const seen = await steady(source, limit);
-      if (seen !== undefined) current.set(memberName(file), { file: archived(file, seen), source });
+      if (seen !== undefined) current.set(memberName(file), { ...changed, file: archived(file, seen) });
       else {
         current.delete(memberName(file));
         dropped.push({

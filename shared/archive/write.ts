@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { constants } from "node:fs";
 import { lstat, mkdir, open, realpath, link, rename, type FileHandle } from "node:fs/promises";
 import { basename, dirname } from "node:path";
@@ -11,10 +12,10 @@ import { openAnchor, type Anchor } from "../anchor.ts";
 import { removeTemp } from "../atomic.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../errors.ts";
-import { newId } from "../ids.ts";
 import { throwIfAborted } from "../time-limit.ts";
 import { MANIFEST_NAME, memberName, type ArchivedFile, type Manifest } from "./manifest.ts";
 import { GZIP_HEADER, readArchive, type ReadArchive } from "./read.ts";
+import { backupTempName, removeDeadTemps } from "./temp.ts";
 
 /** How to write an archive. */
 export interface ArchiveWish {
@@ -23,15 +24,16 @@ export interface ArchiveWish {
   readonly overwrite: boolean;
   readonly makesDirectory: boolean;
   readonly manifest: Manifest;
-  /** The bytes of a file, verified to be those of the manifest. What it throws ends the writing. */
-  readonly bytesOf: (file: ArchivedFile) => Promise<Buffer>;
+  /** The bytes of a file, whole or in pieces, as the manifest has them. What it throws ends the writing. */
+  readonly bytesOf: (file: ArchivedFile) => Promise<Buffer | AsyncIterable<Buffer>>;
 }
 
 /**
  * Writes an archive: complete, durable and read back with every hash compared before it gets its name, or not at all.
  *
  * Throws `invalid_input` when the name is taken, `forbidden` or `unavailable` when it cannot be written, `interrupted`.
- * Whatever it throws, no file is left; a process that is killed leaves a temporary file, never half an archive.
+ * Whatever it throws, no file is left; a process that is killed leaves a temporary file, never half an archive,
+ * and the next one that writes into that directory removes it.
  */
 export async function writeArchive(
   wish: ArchiveWish,
@@ -55,7 +57,8 @@ export async function writeArchive(
 
 async function writeAnchored(anchor: Anchor, wish: ArchiveWish, context: Pick<Context, "signal" | "progress">) {
   const name = basename(wish.path);
-  const temp = anchor.at(`.cache-ops-backup-${newId("run")}.tmp`);
+  await removeDeadTemps((name) => anchor.at(name));
+  const temp = anchor.at(backupTempName());
   const handle = await open(temp, "wx", 0o600);
   try {
     try {
@@ -95,7 +98,7 @@ async function writeTo(
   );
   const filled = async () => {
     const bytes = Buffer.from(JSON.stringify(manifest));
-    await add(archive, MANIFEST_NAME, bytes, { mode: 0o600, mtimeNs: "0" });
+    await add(archive, MANIFEST_NAME, bytes, { size: bytes.length, mode: 0o600, mtimeNs: "0" });
     for (const [index, file] of manifest.files.entries()) {
       throwIfAborted(signal);
       progress({ message: "writing the backup", done: index, total: manifest.files.length });
@@ -109,20 +112,42 @@ async function writeTo(
     await drained;
   } catch (error) {
     archive.destroy();
-    await Promise.allSettled([drained]);
-    throw error;
+    const [drain] = await Promise.allSettled([drained]);
+    // Whoever fills in may be the first to notice, and knows but that nobody takes it any more.
+    throw drain.status === "rejected" && isCause(drain.reason) ? drain.reason : error;
   }
   await handle.write(GZIP_HEADER, 0, GZIP_HEADER.length, 0);
 }
 
-function add(archive: Pack, name: string, bytes: Buffer, { mode, mtimeNs }: Pick<ArchivedFile, "mode" | "mtimeNs">) {
+/** Whether an error says why the draining ended: the system's, or that it was to stop. */
+function isCause(error: unknown): error is Error {
+  return error instanceof Error && (error.name === "AbortError" || /^E[A-Z0-9]+$/.test(errnoOf(error) ?? ""));
+}
+
+function add(
+  archive: Pack,
+  name: string,
+  bytes: Buffer | AsyncIterable<Buffer>,
+  { size, mode, mtimeNs }: Pick<ArchivedFile, "size" | "mode" | "mtimeNs">,
+) {
   const seconds = Math.max(0, Math.floor(Number(mtimeNs) / 1e9));
-  const header = { name, size: bytes.length, type: "file", mode, mtime: new Date(seconds * 1000) } as const;
+  const header = { name, size, type: "file", mode, mtime: new Date(seconds * 1000) } as const;
   return new Promise<void>((resolve, reject) => {
     const entry = archive.entry(header, (error) => (error ? reject(error) : resolve()));
     entry.on("error", reject);
-    entry.end(bytes);
+    if (Buffer.isBuffer(bytes)) entry.end(bytes);
+    else feed(entry, bytes).catch(reject);
   });
+}
+
+/** Sends pieces into a member, no faster than they are taken. */
+async function feed(entry: NodeJS.WritableStream, pieces: AsyncIterable<Buffer>): Promise<void> {
+  const closed = new AbortController();
+  entry.once("close", () => closed.abort());
+  for await (const piece of pieces) {
+    if (!entry.write(piece)) await once(entry, "drain", { signal: closed.signal });
+  }
+  entry.end();
 }
 
 async function assertFree(anchor: Anchor, { path, overwrite }: ArchiveWish): Promise<void> {

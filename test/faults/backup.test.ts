@@ -72,6 +72,7 @@ describe("a backup that goes wrong", function () {
       if (stands) rmSync(join(place, NAME));
       await operate(makePlace("state"), "backup", { paths: [root], archive: join(place, NAME) });
       assert.ok(await assertNothingHalf(`again after ${point.shown}`));
+      assert.deepEqual(readdirSync(place), [NAME], `again after ${point.shown}`);
       for (const name of readdirSync(place)) rmSync(join(place, name));
     }
     assert.ok(kills > chosen.length * 0.8, `${kills} of ${chosen.length} were killed`);

@@ -292,6 +292,24 @@ describe("a restore", () => {
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
+  it("puts our own store back when it was damaged since", async () => {
+    const context = makeContext();
+    const path = join(context.state().directory, "probe.db");
+    const store = new DatabaseSync(path);
+    store.exec("CREATE TABLE t (x TEXT); INSERT INTO t VALUES ('a')");
+    store.close();
+    const original = readFileSync(path);
+    await invoke(backup, { kind: "probe", archive: NAME }, context);
+    for (const damage of ["no database".repeat(500), original.subarray(0, 5000), ""]) {
+      writeFileSync(path, damage);
+      const plan = await invoke(restore, { archive: NAME }, context);
+      assert.equal((await applyById(context, plan.plan)).status, "complete");
+      const restored = new DatabaseSync(path, { readOnly: true });
+      assert.equal(restored.prepare("SELECT x FROM t").get()?.["x"], "a");
+      restored.close();
+    }
+  });
+
   it("finds our own store as it was when nothing was added since", async () => {
     const context = makeContext();
     const store = new DatabaseSync(join(context.state().directory, "probe.db"));
