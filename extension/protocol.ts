@@ -1,4 +1,15 @@
-import type { Change, Configuration, Inspection, Outcome, Problem, Progress, View } from "@cache-ops/shared";
+import type {
+  Change,
+  Configuration,
+  Description,
+  Inspection,
+  MediaAuditSurvey,
+  Outcome,
+  Problem,
+  ProbeCaches,
+  Progress,
+  View,
+} from "@cache-ops/shared";
 
 import type { Dashboard, RootFigures } from "./dashboard/figures.ts";
 
@@ -81,8 +92,57 @@ export interface FileProblem {
   readonly observed: string | number | null;
 }
 
+/** A file of media-audit's cache: one entry, or a leftover. */
+export interface MediaAuditRow {
+  readonly path: string;
+  /** Last component of the media's path as the entry records it; `null`: it says nothing that could be read. */
+  readonly name: string | null;
+  /** Absolute path of the media, as far as that can be told. */
+  readonly media: string | null;
+  readonly problem: Problem | null;
+  readonly rule: string | null;
+  readonly observed: string | number | null;
+  readonly bytes: number;
+  /** When it was made, as it says itself, in milliseconds since 1970. */
+  readonly writtenAt: number | null;
+}
+
+/** What a cache of media-audit adds up to. */
+export interface MediaAuditFigures extends Pick<MediaAuditSurvey, "state" | "detail"> {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly stale: number;
+  readonly byProblem: Readonly<Record<string, number>>;
+  /** Places in it that could not be looked at. */
+  readonly troubles: number;
+}
+
+export interface MediaAuditPage extends Page<MediaAuditRow> {
+  readonly figures: MediaAuditFigures;
+}
+
+/** What the central cache of probe results adds up to; `trouble` says why it cannot be used. */
+export interface ProbeCacheFigures {
+  readonly entries: number;
+  readonly failedEntries: number;
+  readonly bytes: number;
+  readonly requests: number;
+  /** Hits of all requests, 0 to 1; `null`: none yet. */
+  readonly hitRate: number | null;
+  readonly probes: number;
+  readonly failures: number;
+  readonly byOrigin: Readonly<Record<string, number>>;
+}
+
+/** What ffprobe says of a media file, or that it can make nothing of it, and why. `null`: the file is not there. */
+export type ProbedMedia =
+  | { readonly state: "probed"; readonly media: Description; readonly bytes: number | null }
+  | { readonly state: "failed"; readonly message: string }
+  | null;
+
 /** What a plan does in one directory. */
 export interface PlanGroup {
+  /** The cache file; for media-audit's, the directory that its files lie in. */
   readonly cache: string;
   readonly label: string;
   /** Numbers of its changes. */
@@ -139,6 +199,17 @@ export interface Requests {
   directories: [{ root: string; selection: Selection; offset: number; limit: number }, Page<DirectoryRow>];
   /** The rows of these directories as they are known, of those that are. */
   directory: [{ directory: string }, DirectoryRow | null];
+  /** The caches of probe results that there are. Looks into none. */
+  probeCaches: [Record<string, never>, ProbeCaches];
+  /** A cache of media-audit, by its directory. It is looked at once, and again with `refresh`. */
+  mediaAudit: [
+    { place: string; refresh: boolean; selection: Selection; offset: number; limit: number },
+    MediaAuditPage,
+  ];
+  /** The central cache of probe results; `null` while there is none. */
+  probeCache: [Record<string, never>, ProbeCacheFigures | { readonly trouble: string } | null];
+  /** What ffprobe says of one media file (absolute path): from the central cache, or probed now and kept there. */
+  probedMedia: [{ path: string }, ProbedMedia];
   inspect: [{ cache: string; text?: string }, Inspection];
   plan: [{ plan: string; offset: number; limit: number }, PlanOverview];
   changes: [{ plan: string; ids: readonly number[] }, readonly Change[]];

@@ -14,6 +14,14 @@ const CORE = [
   "retention.age",
   "retention.maxBytes",
   "timeLimit",
+  "ffprobe.program",
+  "ffprobe.timeLimit",
+  "ffprobe.concurrency",
+  "probe.ttl",
+  "probe.maxEntries",
+  "probe.memoryEntries",
+  "probe.memoryBytes",
+  "probe.mediaAudit",
 ] as const;
 
 /** What the settings say about the core: only what somebody set, so that the configuration file decides the rest. */
@@ -70,6 +78,7 @@ export function editorSettings() {
     sort: settings.get<Sort>("tree.sort", "stale"),
     hasStatusBar: settings.get("statusBar.enabled", true),
     decoratesExplorer: settings.get("explorer.decorations", false),
+    probesOnHover: settings.get("hover.probe", true),
     scheduled: settings.get<"off" | "check" | "cleanup">("schedule.action", "off"),
     every: settings.get("schedule.every", "24h"),
     idleMinutes: settings.get("schedule.idleMinutes", 10),

@@ -7,7 +7,7 @@ import { printable } from "@cache-ops/shared/printable";
  */
 export const RULES: Readonly<Record<string, string>> = {
   // Entries whose media is not as they say.
-  media_gone: "Its media file is not in this directory any more.",
+  media_gone: "Its media file is not there any more.",
   media_moved: "Its media file moved to {}.",
   media_moved_and_cached_there: "Its media file moved to {}, and the cache there already describes it.",
   media_has_current_entry:
@@ -39,6 +39,33 @@ export const RULES: Readonly<Record<string, string>> = {
   entry_not_an_object: "What stands under this key is not an entry: mediabox fails on it.",
   file_name_is_no_name: "It records {} as its file name, which cannot be the name of a file in this directory.",
   file_name_missing: "It records no file name, so there is no telling which media file it is about.",
+
+  // Entries of media-audit's cache.
+  size_differs: "Its media file has another size now ({} bytes).",
+  mtime_differs: "Its media file was written since, or has another time ({}).",
+  subtree_changed: "Something in its directory changed since: {}.",
+  time_in_the_future: "The time of {} lies in the future, so media-audit would never look at its directory again.",
+  other_schema: "Another version of media-audit wrote it (schema {}). The one that ran last does not read it any more.",
+  truncated: "The file ends too early, at {}. media-audit takes it for broken.",
+  unknown_field: "It holds a field that media-audit does not know: {}. It fails on the file.",
+  field_missing: "A field is missing or of the wrong kind: {}. media-audit fails on the file.",
+  pickle_refused: "It is not plain data, so it was not read: {}. What is in it is never run.",
+  too_large: "It is too large to be an entry ({} bytes), so it was not read.",
+  name_is_not_the_key: "The file does not have the name that its entry asks for: {}.",
+  relative_path: "It records a path that begins nowhere, {}, so there is no telling which file it is about.",
+  path_of_another_system: "It records a path of another system: {}.",
+  outside_the_libraries: "Its media lies outside of the libraries.",
+  not_a_directory: "It is about a directory, but {} is none.",
+  nothing_on_the_way: "Nothing of the path to its media file is there, not even {}.",
+  dangling_link: "On the way to its media file is a link that leads nowhere: {}.",
+  parent_is_no_directory: "On the way to its media file is something that is no directory: {}.",
+  parent_is_empty: "The directory of its media file is empty, as when a disk is not mounted: {}.",
+  parent_is_gone: "Only {} is left of the path to its media file, and no library says that the rest is really gone.",
+  library_missing: "The library that its media file lies in is not there: {}.",
+  library_empty: "The library that its media file lies in is empty, as when a disk is not mounted: {}.",
+  library_unreadable: "The library that its media file lies in cannot be read: {}.",
+  library_not_a_directory: "The library that its media file lies in is no directory: {}.",
+  cannot_be_repaired: "A repair can do nothing about it.",
 
   // Cache files as a whole.
   empty_file:

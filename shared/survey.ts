@@ -1,7 +1,11 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 import { isInside } from "./anchor.ts";
 import { scanDirectories } from "./caches/directory/scan.ts";
+import { hasProbeFile } from "./caches/probe/database.ts";
+import { nameOf } from "./caches/probe/media-audit/judge.ts";
+import { mediaAuditPlaces } from "./caches/probe/media-audit/places.ts";
+import { scanMediaAudit, type JudgedFile } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import { resolveRoots } from "./library.ts";
 import { inspectRoot, type RootState } from "./passport.ts";
@@ -78,5 +82,55 @@ async function inspectRoots(context: Context) {
       detail: found.state === "healthy" ? "" : found.detail,
     })),
     passports: inspected.flatMap(({ found }) => (found.state === "healthy" ? [found.passport] : [])),
+  };
+}
+
+/** Which caches of probe results there are: directories of media-audit's, and whether there is one of our own. */
+export interface ProbeCaches {
+  readonly mediaAudit: readonly string[];
+  readonly hasOwn: boolean;
+}
+
+/** Finds the caches of probe results and looks into none of them. Throws as {@link mediaAuditPlaces} does. */
+export async function findProbeCaches(context: Context): Promise<ProbeCaches> {
+  return { mediaAudit: await mediaAuditPlaces(context), hasOwn: hasProbeFile(context) };
+}
+
+/** What an entry of media-audit's cache is about. */
+interface MediaAuditSubject {
+  /** Last component of the path that it records. */
+  readonly name: string;
+  /** Absolute path of the media, as far as that can be told. */
+  readonly media: string | undefined;
+}
+
+/** Everything that a face shows of one cache of media-audit. */
+export interface MediaAuditSurvey {
+  readonly state: RootState["state"];
+  /** What was found instead, when it is not healthy. */
+  readonly detail: string;
+  readonly scan: Scan;
+  /** What its entries are about, by the paths of their files; those that cannot be read are missing. */
+  readonly subjects: ReadonlyMap<string, MediaAuditSubject>;
+}
+
+/** Looks at one cache of media-audit (its directory, absolute). One that is not healthy is reported as such. */
+export async function surveyMediaAudit(place: string, context: Context): Promise<MediaAuditSurvey> {
+  const found = await inspectRoot(place, parseDuration(context.configuration.timeLimit));
+  const subjects = new Map<string, MediaAuditSubject>();
+  if (found.state !== "healthy") {
+    return { state: found.state, detail: found.detail, scan: { caches: [], found: [], troubles: [] }, subjects };
+  }
+  const onJudged = async ({ entry, type, media, judgement }: JudgedFile) => {
+    // What lies under another name than its key would be taken for the file of that name.
+    if (entry === undefined || judgement?.reason.rule === "name_is_not_the_key") return;
+    const file = join(place, type, `${entry.key}.${type === "probe" ? "pkl" : "json"}`);
+    subjects.set(file, { name: nameOf(entry), media });
+  };
+  return {
+    state: "healthy",
+    detail: "",
+    scan: await scanMediaAudit([found.passport], context, { onJudged }),
+    subjects,
   };
 }

@@ -44,7 +44,8 @@ function textOf(field: Field): string | undefined {
   return clipped(field, 80);
 }
 
-function clipped(text: string, length: number): string {
+/** Text of others on one line, {@link printable}, and cut at so many characters. */
+export function clipped(text: string, length: number): string {
   const line = printable(text);
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }
@@ -58,9 +59,10 @@ function timeText(field: Field): string | undefined {
   return time === null ? undefined : `${time[1]} ${time[2]}`;
 }
 
-function durationText(seconds: number | undefined): string | undefined {
+/** A length of time as a person reads it: `4.5 s`, `45 s`, `12 min`, `1 h 42 min`. */
+export function durationText(seconds: number | undefined): string | undefined {
   if (seconds === undefined) return undefined;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 60) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

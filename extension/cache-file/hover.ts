@@ -11,12 +11,8 @@ import type { CacheFiles } from "./model.ts";
 export function hoverProvider(files: CacheFiles): vscode.HoverProvider {
   return {
     async provideHover(document, position, token) {
-      const seen = await files.look(document, token);
-      const offset = document.offsetAt(position);
-      const entry = seen?.inspection?.entries.find(({ start, end }) => start <= offset && offset < end);
-      if (entry === undefined) return undefined;
-      const range = new vscode.Range(document.positionAt(entry.start), document.positionAt(entry.end));
-      return new vscode.Hover(describe(document, entry), range);
+      const found = await files.entryAt(document, position, token);
+      return found && new vscode.Hover(describe(document, found.entry), found.range);
     },
   };
 }
@@ -41,12 +37,19 @@ function describe(document: vscode.TextDocument, entry: InspectedEntry): vscode.
   text.appendText(explain(problem, reason.rule, reason.observed));
   text.appendMarkdown("\n\n");
   text.appendText(prospect(problem, reason.rule));
-  const links = remediesFor(document, entry).map(
-    ({ command, title, argument }) =>
-      `[${title}](command:${command}?${encodeURIComponent(JSON.stringify([argument])).replaceAll(/[()*_~!']/g, escape)})`,
-  );
+  const links = remediesFor(document, entry).map(linkTo);
   if (links.length > 0) text.appendMarkdown(`\n\n${links.join(" · ")}`);
   return text;
+}
+
+/** A link of Markdown that runs a command. The title is ours; the argument may hold text of others. */
+export function linkTo({
+  command,
+  title,
+  argument,
+}: Readonly<Record<"command" | "title", string>> & { readonly argument: unknown }): string {
+  const encoded = encodeURIComponent(JSON.stringify([argument])).replaceAll(/[()*_~!']/g, escape);
+  return `[${title}](command:${command}?${encoded})`;
 }
 
 /** Parentheses would end a link of Markdown; the rest would mean something elsewhere in it. */

@@ -7,6 +7,7 @@ import { FIX_KINDS, fixProvider } from "./fixes.ts";
 import { hoverProvider } from "./hover.ts";
 import { lensProvider, LOOK } from "./lenses.ts";
 import { CACHE_FILES, followCacheFiles } from "./model.ts";
+import { probeHoverProvider } from "./probe-hover.ts";
 
 /**
  * Registers help for `.mediabox_cache.json` in the editor: hovers, lenses, diagnostics with quick fixes, decorations.
@@ -27,6 +28,8 @@ export function registerCacheFile(editor: Editor): void {
       lensesChanged.fire();
     }),
     vscode.window.onDidChangeVisibleTextEditors(() => decorations.show()),
+    // The editor puts the hovers that were registered last on top.
+    vscode.languages.registerHoverProvider(CACHE_FILES, probeHoverProvider(editor, files)),
     vscode.languages.registerHoverProvider(CACHE_FILES, hoverProvider(files)),
     vscode.languages.registerCodeLensProvider(CACHE_FILES, lensProvider(files, lensesChanged.event)),
     vscode.languages.registerCodeActionsProvider(CACHE_FILES, fixProvider(files), FIX_KINDS),

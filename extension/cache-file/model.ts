@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 
-import type { Inspection } from "@cache-ops/shared";
+import type { InspectedEntry, Inspection } from "@cache-ops/shared";
 
 import * as vscode from "vscode";
 
@@ -25,6 +25,12 @@ export interface CacheFiles {
   look(document: vscode.TextDocument, token: vscode.CancellationToken): Promise<Seen | undefined>;
   /** What is known of the document as it is now, without waiting for more. */
   known(document: vscode.TextDocument): Seen | undefined;
+  /** The entry at a position and all of its text, once the document was looked into; `undefined`: there is none. */
+  entryAt(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    token: vscode.CancellationToken,
+  ): Promise<{ readonly entry: InspectedEntry; readonly range: vscode.Range } | undefined>;
   /** Looks into a document that is too large to be looked into by itself. */
   insist(uri: vscode.Uri): void;
   /** Fires when more is known of a document, and when it is closed. */
@@ -196,6 +202,13 @@ export function followCacheFiles({ extension, engine, libraries, log }: Editor):
       if (file === undefined) return;
       file.isInsisted = true;
       renew(file, 0);
+    },
+    async entryAt(document, position, token) {
+      const seen = await this.look(document, token);
+      const offset = document.offsetAt(position);
+      const entry = seen?.inspection?.entries.find(({ start, end }) => start <= offset && offset < end);
+      if (entry === undefined) return undefined;
+      return { entry, range: new vscode.Range(document.positionAt(entry.start), document.positionAt(entry.end)) };
     },
     look(document, token) {
       const file = trackedOf(document);

@@ -1,15 +1,17 @@
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 import * as vscode from "vscode";
 
 import type { Editor } from "../editor.ts";
-import { invokeShown, showError } from "../invoke.ts";
+import { showError } from "../invoke.ts";
 import { openSettings } from "../open-settings.ts";
 import { patternOf } from "../pattern.ts";
 import { plain } from "../plain.ts";
 import { PROBLEMS } from "../problems.ts";
 import type { Sort } from "../protocol.ts";
 import type { Node } from "./nodes.ts";
+import { forgetAll, planMediaAudit, repairProbeCache } from "./probe-commands.ts";
+import { reviewOnly } from "./review-only.ts";
 import type { CachesTree } from "./tree.ts";
 
 /** What can be cleaned by itself: a node of the tree, or a place that another part of the editor names. */
@@ -47,8 +49,23 @@ export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
   command("copyPath", (node: Node) => vscode.env.clipboard.writeText(pathOf(node)));
   command("pin", (target: Node | { readonly cache: string; readonly name: string }) => pin(editor, target));
   command("probeAgain", (node: Node) => probeAgain(editor, node));
-  command("cleanThis", (target: Node | Target) => cleanThis(editor, "type" in target ? targetOf(target) : target));
+  command("cleanThis", async (target: Node | Target) => {
+    if (!("type" in target)) await cleanThis(editor, target);
+    else if (isMediaAudit(target)) await planMediaAudit(editor, "cleanup", target);
+    else await cleanThis(editor, targetOf(target));
+  });
+  command("repairThis", async (node: Node) => {
+    if (isMediaAudit(node)) await planMediaAudit(editor, "repair", node);
+    else if (node.type === "probeCache" && (await repairProbeCache(editor))) tree.showAgain();
+  });
+  command("forgetAll", async () => {
+    if (await forgetAll(editor)) tree.showAgain();
+  });
   command("cleanHere", (uri: vscode.Uri) => cleanThis(editor, { directory: uri.fsPath, isDeep: true }));
+}
+
+function isMediaAudit(node: Node): node is Extract<Node, { type: "mediaAudit" | "mediaAuditEntry" }> {
+  return node.type === "mediaAudit" || node.type === "mediaAuditEntry";
 }
 
 async function chooseProblems(tree: CachesTree): Promise<void> {
@@ -101,7 +118,7 @@ async function openCache(node: Node): Promise<void> {
 }
 
 async function revealMedia(node: Node): Promise<void> {
-  const path = node.type === "entry" ? join(dirname(node.cache), node.entry.name ?? "") : pathOf(node);
+  const path = mediaOf(node) ?? pathOf(node);
   const uri = vscode.Uri.file(path);
   const isThere = await vscode.workspace.fs.stat(uri).then(
     () => true,
@@ -123,6 +140,12 @@ async function revealMedia(node: Node): Promise<void> {
   }
 }
 
+/** The media that an entry is about, as far as it says. */
+function mediaOf(node: Node): string | null {
+  if (node.type === "mediaAuditEntry") return node.row.media;
+  return node.type === "entry" && node.entry.name !== null ? join(dirname(node.cache), node.entry.name) : null;
+}
+
 function pathOf(node: Node): string {
   switch (node.type) {
     case "root":
@@ -132,9 +155,15 @@ function pathOf(node: Node): string {
     case "cache":
       return node.cache;
     case "entry":
-      return node.entry.name === null ? node.cache : join(dirname(node.cache), node.entry.name);
+      return mediaOf(node) ?? node.cache;
     case "file":
       return node.problem.path;
+    case "mediaAudit":
+      return node.place;
+    case "mediaAuditEntry":
+      return node.row.path;
+    case "probeCache":
+    case "fact":
     case "more":
     case "message":
       return "";
@@ -152,6 +181,10 @@ function targetOf(node: Node): Target {
       return { cache: node.cache, entry: node.entry.key };
     case "file":
       return { directory: node.directory };
+    case "mediaAudit":
+    case "mediaAuditEntry":
+    case "probeCache":
+    case "fact":
     case "more":
     case "message":
       return {};
@@ -169,9 +202,8 @@ async function probeAgain(editor: Editor, node: Node): Promise<void> {
 
 /** Adds a media file to the patterns whose entries are kept, in the user's settings. */
 async function pin(editor: Editor, target: Node | { readonly cache: string; readonly name: string }): Promise<void> {
-  const name = "type" in target ? (target.type === "entry" ? target.entry.name : null) : target.name;
-  if (name === null || !("cache" in target)) return;
-  const path = join(dirname(target.cache), name);
+  const path = "type" in target ? mediaOf(target) : join(dirname(target.cache), target.name);
+  if (path === null) return;
   const pattern = patternOf(relative((await editor.libraries.rootOf(path)) ?? dirname(path), path));
   const settings = vscode.workspace.getConfiguration("cacheOps");
   const before = settings.inspect<string[]>("keep")?.globalValue ?? [];
@@ -179,7 +211,7 @@ async function pin(editor: Editor, target: Node | { readonly cache: string; read
     await settings.update("keep", [...before, pattern], vscode.ConfigurationTarget.Global);
   }
   const show = "Open Settings";
-  const text = `Cache Ops: entries of ${plain(name)} are kept from now on (setting “keep”).`;
+  const text = `Cache Ops: entries of ${plain(basename(path))} are kept from now on (setting “keep”).`;
   if ((await vscode.window.showInformationMessage(text, show)) === show) {
     await openSettings("cacheOps.keep");
   }
@@ -198,17 +230,5 @@ async function cleanThis(editor: Editor, { directory, cache, entry, isDeep }: Ta
     await vscode.commands.executeCommand("cacheOps.cleanup", input);
     return;
   }
-  const result = await invokeShown(editor, "cleanup", { ...input, detail: "full" });
-  const changes = (result?.output["changes"] ?? []) as readonly {
-    readonly id: number;
-    readonly entry: string | null;
-  }[];
-  const only = changes.filter((change) => change.entry === entry).map(({ id }) => id);
-  if (result === undefined) return;
-  if (only.length === 0 && result.output["status"] !== "blocked") {
-    void vscode.window.showInformationMessage("Cache Ops: a cleanup leaves this entry alone. Its hover says why.");
-    return;
-  }
-  const plan = only.length === 0 ? result : await invokeShown(editor, "cleanup", { from: result.output["plan"], only });
-  if (plan !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...plan.output, input });
+  await reviewOnly(editor, "cleanup", input, (change) => change.entry === entry);
 }

@@ -7,12 +7,15 @@ import * as vscode from "vscode";
 import { ago } from "../age.ts";
 import { linesOf } from "../plain.ts";
 import { countsText, iconOf, isStale } from "../problems.ts";
+import { STATES } from "../root-state.ts";
 import { explain } from "../words.ts";
 import { idOf, type Node } from "./nodes.ts";
+import { mediaAuditEntryItem, mediaAuditItem, probeCacheItem } from "./probe-items.ts";
+import type { ProbeSections } from "./probe-sections.ts";
 
 /** How a node is shown. */
-export function itemOf(node: Node, now: number): vscode.TreeItem {
-  const item = bare(node, now);
+export function itemOf(node: Node, now: number, probes: ProbeSections): vscode.TreeItem {
+  const item = bare(node, now, probes);
   // Rows that stand for nothing lasting need no identity.
   if (node.type !== "message") item.id = idOf(node);
   // Else the tooltip would be read out, without the figures beside the name.
@@ -24,7 +27,7 @@ export function itemOf(node: Node, now: number): vscode.TreeItem {
 
 const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
 
-function bare(node: Node, now: number): vscode.TreeItem {
+function bare(node: Node, now: number, probes: ProbeSections): vscode.TreeItem {
   switch (node.type) {
     case "root":
       return rootItem(node);
@@ -41,6 +44,18 @@ function bare(node: Node, now: number): vscode.TreeItem {
       item.iconPath = iconOf(problem);
       item.tooltip = linesOf([path, explain(problem, rule, observed)]);
       item.contextValue = isStale(problem) ? "file.stale" : "file";
+      return item;
+    }
+    case "mediaAudit":
+      return mediaAuditItem(node, probes.figuresOf(node));
+    case "mediaAuditEntry":
+      return mediaAuditEntryItem(node.row, now);
+    case "probeCache":
+      return probeCacheItem(probes.central);
+    case "fact": {
+      const item = new vscode.TreeItem(node.label, None);
+      item.description = node.text;
+      item.iconPath = new vscode.ThemeIcon(node.icon);
       return item;
     }
     case "more": {
@@ -81,14 +96,6 @@ function rootItem({ row }: Extract<Node, { type: "root" }>): vscode.TreeItem {
   item.contextValue = stale > 0 ? "root.stale" : "root";
   return item;
 }
-
-const STATES = {
-  missing: "missing",
-  empty: "empty: is its disk mounted?",
-  unreadable: "not readable",
-  not_a_directory: "not a directory",
-  healthy: "in order",
-} as const;
 
 function directoryItem({ row }: Extract<Node, { type: "directory" }>, now: number): vscode.TreeItem {
   const item = new vscode.TreeItem(row.label, Collapsed);

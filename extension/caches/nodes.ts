@@ -1,14 +1,21 @@
 import type { InspectedEntry } from "@cache-ops/shared";
 
-import type { DirectoryRow, FileProblem, RootRow } from "../protocol.ts";
+import type { DirectoryRow, FileProblem, MediaAuditRow, RootRow } from "../protocol.ts";
 
-/** What the tree of caches is made of: library → directory → cache file → entries. */
+/**
+ * What the tree of caches is made of: library → directory → cache file → entries; a cache of media-audit → its entries;
+ * the central cache of probe results → its figures.
+ */
 export type Node =
   | { readonly type: "root"; readonly row: RootRow }
   | { readonly type: "directory"; readonly root: string; readonly row: DirectoryRow }
   | { readonly type: "cache"; readonly root: string; readonly row: DirectoryRow; readonly cache: string }
   | { readonly type: "entry"; readonly root: string; readonly cache: string; readonly entry: InspectedEntry }
   | { readonly type: "file"; readonly root: string; readonly directory: string; readonly problem: FileProblem }
+  | { readonly type: "mediaAudit"; readonly place: string; readonly isOnly: boolean }
+  | { readonly type: "mediaAuditEntry"; readonly place: string; readonly row: MediaAuditRow }
+  | { readonly type: "probeCache" }
+  | { readonly type: "fact"; readonly label: string; readonly text: string; readonly icon: string }
   | { readonly type: "more"; readonly parent: Node; readonly shown: number; readonly total: number }
   | { readonly type: "message"; readonly text: string; readonly isError: boolean };
 
@@ -25,6 +32,14 @@ export function idOf(node: Node): string {
       return `entry ${node.cache} ${node.entry.key}`;
     case "file":
       return `file ${node.problem.path} ${node.problem.rule}`;
+    case "mediaAudit":
+      return `mediaAudit ${node.place}`;
+    case "mediaAuditEntry":
+      return `mediaAudit ${node.row.path}`;
+    case "probeCache":
+      return "probeCache";
+    case "fact":
+      return `fact ${node.label}`;
     case "more":
       return `more ${idOf(node.parent)}`;
     case "message":

@@ -10,6 +10,7 @@ import type { Selection } from "../protocol.ts";
 import { editorSettings } from "../settings.ts";
 import { itemOf } from "./items.ts";
 import { idOf, type Node } from "./nodes.ts";
+import { makeProbeSections } from "./probe-sections.ts";
 import { makeWatch } from "./watch.ts";
 
 /** Rows shown at once below a node; more come on request. */
@@ -22,19 +23,25 @@ export interface CachesTree {
   showMore(node: Node): void;
   /** Looks at the libraries again and shows what is there. */
   refresh(): Promise<void>;
+  /** Shows the caches of probe results as they are now. */
+  showAgain(): void;
   reveal(cache: string): Promise<void>;
 }
 
-/** Shows the libraries with their caches and entries. Nothing is looked at before the view is first seen. */
+/**
+ * Shows the libraries with their caches and entries, and the caches of probe results. Nothing is looked at before the
+ * view is first seen.
+ */
 export function makeCachesTree({ extension, engine, libraries, log }: Editor): CachesTree {
   const changed = new vscode.EventEmitter<Node | undefined>();
   const shown = new Map<string, number>();
   const watch = makeWatch((directories) => libraries.lookAgain(directories));
+  const probes = makeProbeSections(engine, (node) => changed.fire(node));
   let selection: Selection = { problems: [], search: "", sort: editorSettings().sort };
 
   const provider: vscode.TreeDataProvider<Node> = {
     onDidChangeTreeData: changed.event,
-    getTreeItem: (node) => itemOf(node, Date.now()),
+    getTreeItem: (node) => itemOf(node, Date.now(), probes),
     async getChildren(node) {
       try {
         return await childrenOf(node);
@@ -52,7 +59,7 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       case undefined: {
         const options = { location: { viewId: "cacheOps.caches" } };
         const { roots } = await vscode.window.withProgress(options, () => libraries.look(false));
-        return roots.map((row) => ({ type: "root", row }));
+        return [...roots.map((row) => ({ type: "root", row }) as const), ...(await probes.sections())];
       }
       case "root":
         return directoriesOf(node);
@@ -67,6 +74,13 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       }
       case "cache":
         return entriesOf(node);
+      case "mediaAudit": {
+        const { rows, total } = await probes.entriesOf(node, { selection, limit: shown.get(idOf(node)) ?? PAGE });
+        if (total > 0) return withMore(node, rows, total);
+        return [{ type: "message", text: emptyText(probes.figuresOf(node)?.entries ?? 0), isError: false }];
+      }
+      case "probeCache":
+        return probes.factsOf(node);
       default:
         return [];
     }
@@ -84,7 +98,7 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
     );
   };
 
-  const emptyText = (caches: number) => (caches === 0 ? "No cache in this library." : "Nothing matches the filter.");
+  const emptyText = (caches: number) => (caches === 0 ? "No cache is in here." : "Nothing matches the filter.");
 
   const entriesOf = async (node: Extract<Node, { type: "cache" }>): Promise<Node[]> => {
     const { root, cache } = node;
@@ -152,6 +166,7 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
     }),
     libraries.onDidLook((directories) => {
       describe();
+      probes.doubt(directories);
       // The rows hold their figures, so whatever was looked at again is fetched again: only what is expanded is.
       if (directories === undefined || directories.length > 0) changed.fire(undefined);
     }),
@@ -160,6 +175,8 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
         selection = { ...selection, sort: editorSettings().sort };
         changed.fire(undefined);
       }
+      const places = ["probe.mediaAudit", "configurationFile", "stateDirectory"];
+      if (places.some((name) => event.affectsConfiguration(`cacheOps.${name}`))) changed.fire(undefined);
     }),
   );
   describe();
@@ -181,6 +198,10 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
     },
     async refresh() {
       await vscode.window.withProgress({ location: { viewId: "cacheOps.caches" } }, () => libraries.look(true));
+    },
+    showAgain() {
+      probes.doubt(undefined);
+      changed.fire(undefined);
     },
     async reveal(cache) {
       const root = await libraries.rootOf(cache);

@@ -74,8 +74,10 @@ function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.Tre
   const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
   item.id = cache;
   const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
-  item.description = `${count} ${ids.length === 1 ? "change" : "changes"} · ${formatBytes(bytes)}`;
-  item.tooltip = linesOf([cache, `${count} changes, ${formatBytes(bytes)} freed when all are applied`]);
+  const changes = `${count} ${ids.length === 1 ? "change" : "changes"}`;
+  const [size, deed] = [formatBytes(Math.abs(bytes)), bytes < 0 ? "taken" : "freed"];
+  item.description = `${changes} · ${bytes < 0 ? "+" : ""}${size}`;
+  item.tooltip = linesOf([cache, `${changes}, ${size} ${deed} when all are applied`]);
   item.iconPath = new vscode.ThemeIcon("folder");
   item.checkboxState = {
     state: taken > 0 ? Checked : Unchecked,

@@ -83,7 +83,7 @@ export function registerReview(editor: Editor): void {
     const until = new Date(overview.expiresAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const out = unchecked.size === 0 ? "" : ` ${unchecked.size.toLocaleString()} taken out by you.`;
     view.message = {
-      ready: `Would ${plain(overview.acknowledge)}. Frees ${formatBytes(overview.bytes)}.${out} Nothing was changed yet; valid until ${until}.`,
+      ready: `Would ${plain(overview.acknowledge)}. ${overview.bytes < 0 ? "Takes" : "Frees"} ${formatBytes(Math.abs(overview.bytes))}.${out} Nothing was changed yet; valid until ${until}.`,
       empty: "Nothing to do.",
       blocked: "BLOCKED: this plan cannot be applied. Each cause below says what to do.",
     }[overview.status];

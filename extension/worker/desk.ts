@@ -10,6 +10,7 @@ import {
   readConfiguration,
   secretFrom,
   type Context,
+  type MediaAuditSurvey,
   type Progress,
   type State,
   type StoredPlan,
@@ -30,6 +31,8 @@ export interface Desk {
   plan(id: string, context: Context): StoredPlan;
   /** The last survey and when it was made. */
   survey: { readonly at: number; readonly seen: Survey } | undefined;
+  /** The last looks at caches of media-audit, by their directories. */
+  readonly mediaAudit: Map<string, MediaAuditSurvey>;
   close(): void;
 }
 
@@ -58,6 +61,7 @@ export function makeDesk(): Desk {
   };
   return {
     survey: undefined,
+    mediaAudit: new Map(),
     plan(id, context) {
       if (plan?.plan.id !== id) plan = loadPlan(context.state(), id);
       return plan;
@@ -70,6 +74,7 @@ export function makeDesk(): Desk {
       const settled = settle();
       // Most settings are about something else, and a survey of a large library takes long.
       if (known.about === surveyedBy(settled)) this.survey = known.survey;
+      else this.mediaAudit.clear();
       if (store !== undefined && store.directory !== settled.stateDirectory) close();
       return settled;
     },

@@ -1,5 +1,6 @@
 import {
   CacheOpsError,
+  findProbeCaches,
   gatherStatistics,
   inspectCache,
   invoke,
@@ -9,6 +10,7 @@ import {
   previewFile,
   survey,
   surveyAgain,
+  surveyMediaAudit,
   tryProbeStatistics,
   type Context,
   type Operation,
@@ -17,7 +19,9 @@ import {
 import type { Requests, Result } from "../protocol.ts";
 import { dashboardOf, type DashboardSources } from "./dashboard.ts";
 import type { Desk } from "./desk.ts";
+import { mediaAuditPage } from "./media-audit-pages.ts";
 import { changesOf, directoriesOf, filesOf, overviewOf } from "./plan-pages.ts";
+import { probedMediaOf, type ProbeOutput } from "./probed-media.ts";
 import { directoryRow, directoryRows, summaryOf } from "./survey-pages.ts";
 
 type Handlers = {
@@ -72,6 +76,34 @@ export const handlers: Handlers = {
 
   directory: async ({ directory }, _context, desk) => directoryRow(desk.survey?.seen, directory),
 
+  probeCaches: async (_params, context) => findProbeCaches(context),
+
+  async mediaAudit({ place, refresh, ...page }, context, desk) {
+    const known = refresh ? undefined : desk.mediaAudit.get(place);
+    const seen = known ?? (await surveyMediaAudit(place, context));
+    desk.mediaAudit.set(place, seen);
+    return mediaAuditPage(seen, page);
+  },
+
+  async probeCache(_params, context) {
+    const { figures, troubles } = tryProbeStatistics(context);
+    const [trouble] = troubles;
+    if (trouble !== undefined) return { trouble: trouble.message };
+    if (figures === undefined) return null;
+    const { entries, failedEntries, bytes, requests, hitRate, probes, failures, byOrigin } = figures;
+    return { entries, failedEntries, bytes, requests, hitRate, probes, failures, byOrigin };
+  },
+
+  async probedMedia({ path }, context) {
+    try {
+      const output = await invoke(named("probe"), { paths: [path], detail: "full" }, context);
+      return probedMediaOf(output as unknown as ProbeOutput);
+    } catch (error) {
+      if (error instanceof CacheOpsError && error.code === "not_found") return null;
+      throw error;
+    }
+  },
+
   inspect: async ({ cache, text }, context) => inspectCache(cache, text, context),
 
   plan: async ({ plan, offset, limit }, context, desk) =>
@@ -83,7 +115,10 @@ export const handlers: Handlers = {
 
   async preview({ plan, file, side }, context, desk) {
     const preview = await previewFile(desk.plan(plan, context).plan, file, context);
-    return preview[side]?.toString("utf8") ?? null;
+    const bytes = preview[side];
+    // Those of media-audit are no text, and go as a whole.
+    if (bytes !== null && file.endsWith(".pkl")) return `Pickle of ${bytes.length} bytes\n`;
+    return bytes?.toString("utf8") ?? null;
   },
 
   affected: async ({ run }, context) => directoriesOf(loadRun(context.state(), run)),

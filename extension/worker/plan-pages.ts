@@ -1,4 +1,4 @@
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 import {
   applySentence,
@@ -19,7 +19,8 @@ export function overviewOf(
   { offset, limit }: { readonly offset: number; readonly limit: number },
   { configuration }: Context,
 ): PlanOverview {
-  const groups = [...Map.groupBy(plan.changes, ({ cache }) => cache)];
+  // Each file of media-audit's cache is one by itself: they are shown by the directory they lie in.
+  const groups = [...Map.groupBy(plan.changes, ({ kind, cache }) => (kind === "probe" ? dirname(cache) : cache))];
   const freed = freedBytes(plan);
   const rules = Map.groupBy(plan.skipped, ({ rule }) => rule);
   return {
@@ -36,7 +37,7 @@ export function overviewOf(
       total: groups.length,
       rows: groups.slice(offset, offset + limit).map(([cache, changes]): PlanGroup => ({
         cache,
-        label: labelOf(cache, plan),
+        label: changes[0]?.kind === "probe" ? join(basename(dirname(cache)), basename(cache)) : labelOf(cache, plan),
         ids: changes.map(({ id }) => id),
         bytes: changes.reduce((sum, { id }) => sum + (freed.get(id) ?? 0), 0),
       })),
