@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { cwd, stdin, stdout } from "node:process";
 
-import { CacheOpsError, invoke, operations, type Context, type Operation } from "@cache-ops/shared";
+import { CacheOpsError, Detail, invoke, operations, type Context, type Operation } from "@cache-ops/shared";
 
 import { makeContext } from "./environment.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -110,7 +110,7 @@ function dryRunOf(request: Request) {
 /** Runs an operation; for anything but JSON with every single change, because a reader is to see them. */
 async function run(operation: Operation, input: Readonly<Record<string, unknown>>, request: Request, context: Context) {
   const wantsAll = request.format !== "json" || request.review;
-  const detailed = "detail" in operation.input.properties && input["detail"] === undefined && wantsAll;
+  const detailed = operation.input.properties["detail"] === Detail && input["detail"] === undefined && wantsAll;
   return (await invoke(operation, detailed ? { ...input, detail: "full" } : { ...input }, context)) as Record<
     string,
     unknown

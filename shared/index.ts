@@ -12,7 +12,9 @@ export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
 export { countByProblem, isStale, PROBLEMS, STALE, type ByProblem, type Finding, type Problem } from "./finding.ts";
 export { invoke, type Effect, type Operation, type Outcome } from "./operation.ts";
 export { operations } from "./operations.ts";
+export { Detail } from "./operations/input.ts";
 export { Plan, type Change } from "./plan.ts";
+export type { Description } from "./caches/probe/describe.ts";
 export { tryProbeStatistics } from "./caches/probe/statistics.ts";
 export { isInside } from "./anchor.ts";
 export { previewFile } from "./preview.ts";
@@ -25,7 +27,15 @@ export { loadPlan, type StoredPlan } from "./plans.ts";
 export { applySentence } from "./sentence.ts";
 export { assertConfined, isConfined } from "./library.ts";
 export { secretFrom } from "./secret.ts";
-export { survey, surveyAgain, type Survey } from "./survey.ts";
+export {
+  findProbeCaches,
+  survey,
+  surveyAgain,
+  surveyMediaAudit,
+  type MediaAuditSurvey,
+  type ProbeCaches,
+  type Survey,
+} from "./survey.ts";
 export { withTimeLimit } from "./time-limit.ts";
 export { formatBytes, formatSeconds, parseDuration } from "./units.ts";
 export { parse } from "./validate.ts";

@@ -4,8 +4,10 @@ import PQueue from "p-queue";
 
 import { applyPlan } from "./apply.ts";
 import { draftFill, joinDrafts, type DirectoryDraft, type ProbedFile } from "./caches/directory/fill.ts";
+import { fieldsOf, probedFields } from "./caches/directory/probed-fields.ts";
 import { findUnprobed, type Unprobed, type UnprobedFile } from "./caches/directory/unprobed.ts";
 import { openProbeCache } from "./caches/probe/open.ts";
+import type { PartialResult } from "./caches/probe/probe-cache.ts";
 import { getOrProbe, type ProbeWishes } from "./caches/probe/get-or-probe.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
@@ -72,7 +74,10 @@ export async function scanLibraries(request: ScanRequest, context: Context): Pro
   if (request.isPreview || wanted === 0) return result;
   const cache = request.usesCache ? await openProbeCache(context) : undefined;
   try {
-    await fill(unprobed, wanted, { ...request, refresh: request.isRefresh, cache }, passports, result, context);
+    // From what mediabox noted the same fields can be written again, with the mistakes that are its own.
+    const accepts = ({ writer }: PartialResult) => writer === "mediabox" && !request.isCorrected;
+    const use = { ...request, refresh: request.isRefresh, cache, accepts };
+    await fill(unprobed, wanted, use, passports, result, context);
   } finally {
     await cache?.close();
   }
@@ -99,7 +104,7 @@ async function fill(
     if (found !== undefined) probed.push(found);
     // A cache is written once, when all files of its directory are known.
     if (files[done]?.directory === file.directory) continue;
-    if (probed.length > 0) drafts.push(...(await draftOf(probed, use, result, context)));
+    if (probed.length > 0) drafts.push(...(await draftOf(probed, result, context)));
     pending += probed.length;
     probed = [];
     if (pending < BATCH_FILES && done < total) continue;
@@ -143,7 +148,7 @@ async function* inOrder<Item, Result>(
 async function probeInto(
   result: ScanResult,
   file: UnprobedFile,
-  use: ProbeWishes,
+  use: ProbeWishes & Pick<ScanRequest, "isCorrected">,
   context: Context,
 ): Promise<ProbedFile | undefined> {
   const { path, state } = file;
@@ -156,7 +161,7 @@ async function probeInto(
   }
   const now = await presenceOf(path, parseDuration(context.configuration.timeLimit));
   if (now.state === "present" && now.stats.size === state.size && now.stats.mtimeNs === state.mtimeNs) {
-    return { ...file, data: probe.data };
+    return { ...file, probed: probe.state === "partial" ? fieldsOf(probe.values) : probedFields(probe.data, use) };
   }
   result.errors.push({ path, code: "changing", message: "was written while it was probed: the next scan takes it" });
   return undefined;
@@ -164,12 +169,11 @@ async function probeInto(
 
 async function draftOf(
   files: readonly ProbedFile[],
-  use: Pick<ScanRequest, "isCorrected">,
   { errors }: ScanResult,
   { now }: Context,
 ): Promise<DirectoryDraft[]> {
   try {
-    return [await draftFill(files, use, now())];
+    return [await draftFill(files, now())];
   } catch (error) {
     if (!(error instanceof CacheOpsError)) throw error;
     errors.push({ path: dirname(files[0]?.path ?? ""), code: error.code, message: error.message });

@@ -11,12 +11,6 @@ export const Paths = Type.Optional(
   }),
 );
 
-export const Places = Type.Optional(
-  Type.Array(Type.String({ minLength: 1, maxLength: 4096, pattern: "^[^\\u0000]*$" }), {
-    description: "Cache directories of media-audit (absolute). Default: those configured, else its default place.",
-  }),
-);
-
 export const Kinds = Type.Optional(
   Type.Array(Type.Enum(["directory", "probe"]), {
     minItems: 1,
@@ -42,6 +36,7 @@ export const Acknowledge = Type.Optional(
   Type.String({ description: "The sentence of the plan, or of the run in history, word for word." }),
 );
 
+/** Whether every change is listed. */
 export const Detail = Type.Optional(
   Type.Enum(["concise", "full"], { default: "concise", description: "full: every change." }),
 );

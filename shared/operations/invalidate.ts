@@ -35,7 +35,11 @@ export const invalidate = defineOperation({
             "Only where the absolute path (without / in the pattern: the name) matches one of these patterns.",
         }),
       ),
-      state: Type.Optional(Type.Enum(["probed", "failed"], { description: "Only results, or only failures." })),
+      state: Type.Optional(
+        Type.Enum(["probed", "failed", "partial"], {
+          description: "Only results, only failures, or only what another program noted a part of.",
+        }),
+      ),
       olderThan: DurationText("Only what was probed longer ago."),
       otherSchema: Type.Optional(Type.Boolean({ description: "Only what another version of the schema wrote." })),
       all: Type.Optional(Type.Boolean({ description: "Everything." })),

@@ -1,8 +1,8 @@
 import { Type, type Static } from "typebox";
 
-import { Description, describe } from "../caches/probe/describe.ts";
+import { Description, describe, describeNoted } from "../caches/probe/describe.ts";
+import type { ProbeWishes } from "../caches/probe/get-or-probe.ts";
 import { openProbeCache } from "../caches/probe/open.ts";
-import type { ProbeCache } from "../caches/probe/probe-cache.ts";
 import { probeMany, type ProbedMedia } from "../caches/probe/probe-many.ts";
 import type { StoredFile } from "../caches/probe/stored.ts";
 import { seeTree } from "../caches/probe/tree.ts";
@@ -21,6 +21,9 @@ const Probed = Type.Object(
   {
     path: Type.String(),
     state: Type.Enum(["probed", "failed"]),
+    partial: Type.Boolean({
+      description: "Whether this is only what mediabox noted: null is what it did not. Detail full probes the file.",
+    }),
     cached: Type.Boolean({ description: "Whether this was known from the cache." }),
     at: Type.String({ description: "When it was probed." }),
     rule: Type.Union([Type.String(), Type.Null()], { description: "Why it failed." }),
@@ -58,6 +61,7 @@ export const probe = defineOperation({
       probed: Type.Integer({ description: "Files that are media." }),
       failed: Type.Integer({ description: "Files that ffprobe could make nothing of." }),
       cached: Type.Integer({ description: "Files of both that were known from the cache." }),
+      partial: Type.Integer({ description: "Files of these of which only a part is known, as mediabox noted it." }),
       missing: Type.Union([Type.String(), Type.Null()], { description: "Why ffprobe could not be started." }),
       files: Type.Array(Probed),
       errors: Type.Array(Trouble, { description: "What could not be looked at." }),
@@ -70,7 +74,8 @@ export const probe = defineOperation({
     const cache = noCache === true ? undefined : await openProbeCache(context);
     const found: Found = { files: [], errors: [], missing: undefined };
     try {
-      const wishes = { cache, refresh: refresh === true, isFull: detail === "full" };
+      const isFull = detail === "full";
+      const wishes = { cache, refresh: refresh === true, isFull, accepts: () => !isFull };
       for (const root of roots) await probeRoot(root, wishes, found, context);
     } finally {
       await cache?.close();
@@ -81,6 +86,7 @@ export const probe = defineOperation({
       probed: files.filter(({ state }) => state === "probed").length,
       failed: files.filter(({ state }) => state === "failed").length,
       cached: files.filter(({ cached }) => cached).length,
+      partial: files.filter(({ partial }) => partial).length,
       missing: missing === undefined ? null : `${missing.message}. ${missing.hint ?? ""}`,
       files,
       errors,
@@ -90,15 +96,17 @@ export const probe = defineOperation({
     if (missing !== null) return "unavailable";
     return failed + errors.length > 0 ? "partial" : "ok";
   },
-  view({ probed, failed, cached, missing, files, errors }) {
+  view({ probed, failed, cached, partial, missing, files, errors }) {
+    const inPart = `${count(partial, "file is", "files are")} known only as far as mediabox noted it; ask for full detail to probe.`;
     return {
       title: `${count(probed, "media file")} probed${failed === 0 ? "" : `, ${failed} failed`}.`,
       facts: [["From the cache", String(cached)]],
       table: {
         columns: ["File", ...MEDIA_COLUMNS, "Cached"],
-        rows: files.map((file) => [printable(file.path), ...mediaCells(file), file.cached ? "yes" : "no"]),
+        rows: files.map((file) => [printable(file.path), ...mediaCells(file), cachedCell(file)]),
       },
       notes: [
+        ...(partial === 0 ? [] : [inPart]),
         ...(missing === null ? [] : [printable(missing)]),
         ...errors.map(({ path, message }) => `${printable(path)}: ${message}`),
       ],
@@ -106,9 +114,12 @@ export const probe = defineOperation({
   },
 });
 
-interface Wishes {
-  readonly cache: ProbeCache | undefined;
-  readonly refresh: boolean;
+function cachedCell({ partial, cached }: Static<typeof Probed>): string {
+  if (partial) return "in part";
+  return cached ? "yes" : "no";
+}
+
+interface Wishes extends ProbeWishes {
   readonly isFull: boolean;
 }
 
@@ -150,7 +161,8 @@ async function probeDirectory(root: string, wishes: Wishes, found: Found, contex
   const { cache, refresh, isFull } = wishes;
   const { media, digest, troubles } = await seeTree(root, context);
   found.errors.push(...troubles);
-  const known = refresh || isFull || digest === undefined ? undefined : await cache?.getDirectory(root, digest);
+  const known =
+    refresh === true || isFull || digest === undefined ? undefined : await cache?.getDirectory(root, digest);
   if (known !== undefined) {
     found.files.push(...known.map((file) => ({ ...file, at: new Date(file.at).toISOString(), cached: true })));
     return;
@@ -166,9 +178,12 @@ function storedOf({ path, got }: ProbedMedia): StoredFile[] {
   if (got === undefined) return [];
   const { result, at } = got;
   if (result.state === "failed") {
-    return [{ path, at, state: "failed", rule: result.rule, message: result.message, media: null }];
+    const { state, rule, message } = result;
+    return [{ path, at, state, partial: false, rule, message, media: null }];
   }
-  return [{ path, at, state: "probed", rule: null, message: null, media: describe(result.data) }];
+  const partial = result.state === "partial";
+  const media = partial ? describeNoted(result.values) : describe(result.data);
+  return [{ path, at, state: "probed", partial, rule: null, message: null, media }];
 }
 
 function rowOf(file: ProbedMedia, isFull: boolean): Static<typeof Probed>[] {

@@ -1,12 +1,18 @@
 import { Type } from "typebox";
 
 import { gatherStatistics, Statistics } from "../caches/directory/statistics.ts";
-import { mediaAuditFacts, mediaAuditStatistics, MediaAuditStatistics } from "../caches/probe/media-audit/statistics.ts";
-import { probeFacts, ProbeStatistics, tryProbeStatistics } from "../caches/probe/statistics.ts";
+import {
+  mediaAuditFacts,
+  mediaAuditRows,
+  mediaAuditStatistics,
+  MediaAuditStatistics,
+} from "../caches/probe/media-audit/statistics.ts";
+import { probeFacts, probeRows, ProbeStatistics, tryProbeStatistics } from "../caches/probe/statistics.ts";
 import { ByProblem, countByProblem, Trouble } from "../finding.ts";
 import { defineOperation } from "../operation.ts";
 import { printable } from "../printable.ts";
 import { formatBytes } from "../units.ts";
+import { countRows } from "../view.ts";
 import { Kinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
@@ -70,21 +76,19 @@ export const stats = defineOperation({
       ...mediaAuditFacts(output.mediaAudit),
     ],
     table: {
-      columns: ["What", "Value", "Files"],
+      columns: ["What", "Value", "Number"],
       rows: [
-        ...rowsOf("Video codec", output.byCodecVideo),
-        ...rowsOf("Audio codec", output.byCodecAudio),
-        ...rowsOf("Resolution", output.byResolution),
-        ...rowsOf("HDR", output.byHdrType),
-        ...rowsOf("To convert", output.needsConversionBy),
-        ...rowsOf("Last written", output.byAge),
-        ...rowsOf("Problem", output.byProblem),
+        ...countRows("Video codec", output.byCodecVideo),
+        ...countRows("Audio codec", output.byCodecAudio),
+        ...countRows("Resolution", output.byResolution),
+        ...countRows("HDR", output.byHdrType),
+        ...countRows("To convert", output.needsConversionBy),
+        ...countRows("Last written", output.byAge),
+        ...countRows("Problem", output.byProblem),
+        ...probeRows(output.probe),
+        ...mediaAuditRows(output.mediaAudit),
       ],
     },
     notes: output.errors.map(({ path, message }) => `${printable(path)}: ${message}`),
   }),
 });
-
-function rowsOf(what: string, counts: Readonly<Record<string, number>>): (string | number)[][] {
-  return Object.entries(counts).map(([value, files]) => [what, printable(value), files]);
-}

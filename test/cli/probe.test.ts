@@ -5,7 +5,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { cli, cliEnvironment } from "../support/cli.ts";
+import { PROGRAM, cli, cliEnvironment } from "../support/cli.ts";
 import { copyLibrary, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { startRedis } from "../shared/probe/redis-server.ts";
@@ -32,6 +32,18 @@ describe("cache-ops probe", () => {
     assert.equal(cli(["probe", FILM, "--json", "--no-cache"], env, root).json()["cached"], 0);
     const { probe } = cli(["stats", root, "--json"], env).json<{ probe: Record<string, unknown> }>();
     assert.deepEqual([probe["hits"], probe["misses"], probe["probes"], probe["hitRate"]], [1, 1, 2, 0.5]);
+  });
+
+  it("shows what was imported from mediabox without ffprobe, and says that it is a part", () => {
+    const root = copyLibrary();
+    const env = { ...cliEnvironment(), CACHE_OPS_CONFIG: writeConfig({ ffprobe: { program: "/none" } }) };
+    assert.match(cli(["import", join(root, "movies")], env).stdout, /^\d+ probe results imported/);
+    const { code, stdout } = cli(["probe", FILM], env, root);
+    assert.deepEqual(
+      [code, /in part/.test(stdout), /1 file is known only as far as mediabox/.test(stdout)],
+      [0, true, true],
+    );
+    assert.equal(cli(["probe", FILM, "--detail", "full"], env, root).code, 14);
   });
 
   it("takes names that look like options or protocols for names, after --", () => {
@@ -75,7 +87,7 @@ describe("cache-ops probe", () => {
       `case "$*" in *0.mkv) echo '{"streams":[],"format":{}}';; *) echo $$ > '${place}/new'; mv '${place}/new' '${place}/pid'; exec sleep 1000;; esac`,
     );
     const env = { ...cliEnvironment(), CACHE_OPS_CONFIG: writeConfig({ ffprobe: { program, concurrency: 1 } }) };
-    const child = spawn(process.execPath, [join(import.meta.dirname, "../../cli/main.ts"), "probe", root], {
+    const child = spawn(process.execPath, [PROGRAM, "probe", root], {
       env,
       stdio: "ignore",
     });

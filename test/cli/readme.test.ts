@@ -27,7 +27,7 @@ function makeLibrary(): string {
   return library;
 }
 
-/** Commands that are run elsewhere: by the set-up of these very tests, by test/house, or by test/host. */
+/** Commands that are run elsewhere: by the set-up of these very tests, by test/house, by test/host, or by test/bench. */
 const ELSEWHERE = new Set([
   "npm ci",
   "npm run build",
@@ -35,6 +35,7 @@ const ELSEWHERE = new Set([
   "npm run check",
   "npm run package",
   "npm run test:electron",
+  "npm run bench",
 ]);
 
 describe("the README", () => {

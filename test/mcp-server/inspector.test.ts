@@ -90,12 +90,9 @@ describe("the Inspector, over standard input and output,", () => {
     assert.deepEqual(treeState(library.path), library.before);
     await call("record", { media: join(library.path, MEDIA), failed: "the encoder stopped" });
     await call("scan");
+    await call("import");
     await call("invalidate", { state: "failed" });
-    // There is no cache of media-audit here to import from.
-    assert.deepEqual(
-      operations.flatMap(({ name }) => (called.has(name) ? [] : [name])),
-      ["import"],
-    );
+    assert.deepEqual([...called].toSorted(), operations.map(({ name }) => name).toSorted());
   });
 
   it("is told of bad input and of an unknown tool by its exit code", async () => {

@@ -1,19 +1,18 @@
 import type { Draft } from "../../draft.ts";
 import type { Evidence } from "../../evidence.ts";
-import type { ProbeData } from "../../ffprobe.ts";
 import { contentOf } from "../../file.ts";
 import type { Action, Change, PlannedCache } from "../../plan.ts";
 import { applySplices } from "../../splice.ts";
 import { spliceObject } from "./edit.ts";
 import { freshFields } from "./fresh-entry.ts";
 import { openCache, setFields } from "./open-cache.ts";
-import { probedFields } from "./probed-fields.ts";
 import { entryText } from "./python-json.ts";
 import type { UnprobedFile } from "./unprobed.ts";
 
 /** A media file that was probed, still as it was found. */
 export interface ProbedFile extends UnprobedFile {
-  readonly data: ProbeData;
+  /** What was found out, as its 17 fields of an entry, each with its JSON. */
+  readonly probed: readonly (readonly [string, string])[];
 }
 
 /** The part of a plan that concerns one directory; its numbers begin with 1. */
@@ -25,16 +24,10 @@ export type DirectoryDraft = Pick<Draft, "changes" | "actions" | "caches" | "byt
  *
  * Throws `corrupt` or `not_found` as {@link openCache} does.
  */
-export async function draftFill(
-  files: readonly ProbedFile[],
-  options: { readonly isCorrected: boolean },
-  now: number,
-): Promise<DirectoryDraft> {
+export async function draftFill(files: readonly ProbedFile[], now: number): Promise<DirectoryDraft> {
   const opened = await openCache(files[0]?.path ?? "");
   const { cache, file, bytes, spans } = opened;
-  const fields = files.map(({ key, name, state, data }) =>
-    freshFields(key, name, state, now, probedFields(data, options)),
-  );
+  const fields = files.map(({ key, name, state, probed }) => freshFields(key, name, state, now, probed));
   const there = files.map(({ key }) =>
     spans?.members.findLast((member) => member.key === key && member.value.type === "object"),
   );

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 
 import type { ProbeData } from "../../ffprobe.ts";
+import type { ProbedValues } from "../directory/probed-fields.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Figure = Type.Union([Type.Number(), Type.Null()]);
@@ -22,7 +23,7 @@ const AudioStream = Type.Object(
   { additionalProperties: false },
 );
 
-/** What of a probe result people and agents want to know; `null` is what the file does not say. */
+/** What of a probe result people and agents want to know; `null` is what the file does not say, or nobody noted. */
 export const Description = Type.Object(
   {
     container: Text,
@@ -30,7 +31,7 @@ export const Description = Type.Object(
     bitRate: Type.Union([Type.Number(), Type.Null()], { description: "Bits per second." }),
     video: Type.Array(VideoStream, { description: "Video streams; cover pictures are none." }),
     audio: Type.Array(AudioStream),
-    subtitles: Type.Integer({ description: "Number of subtitle streams." }),
+    subtitles: Type.Union([Type.Integer(), Type.Null()], { description: "Number of subtitle streams." }),
   },
   { additionalProperties: false },
 );
@@ -57,6 +58,37 @@ export function describe({ streams, format }: ProbeData): Description {
   };
 }
 
+/**
+ * Sums up what mediabox noted: of the first video and the first audio stream alone. Its bit depth is left out, as it
+ * takes 12 bits for 8; its HDR10 may be more than that.
+ */
+export function describeNoted(values: ProbedValues): Description {
+  const { videoCodec, audioCodec, colorTransfer } = values;
+  const video = {
+    codec: videoCodec,
+    profile: null,
+    width: values.width || null,
+    height: values.height || null,
+    bitDepth: null,
+    hdr: hdrByTransfer(colorTransfer),
+    framesPerSecond: null,
+  };
+  const audio = {
+    codec: audioCodec,
+    channels: values.audioChannels || null,
+    layout: values.audioLayout || null,
+    language: null,
+  };
+  return {
+    container: null,
+    durationSeconds: values.durationSeconds || null,
+    bitRate: values.bitRate || null,
+    video: videoCodec === null ? [] : [video],
+    audio: audioCodec === null ? [] : [audio],
+    subtitles: null,
+  };
+}
+
 function videoOf(stream: Stream): Description["video"][number] {
   return {
     codec: text(stream["codec_name"]),
@@ -74,8 +106,12 @@ function hdrOf(stream: Stream): Description["video"][number]["hdr"] {
   const kinds = Array.isArray(list) ? list.map((item) => text(record(item)["side_data_type"]) ?? "") : [];
   if (kinds.some((kind) => kind.startsWith("DOVI configuration"))) return "Dolby Vision";
   if (kinds.some((kind) => kind.includes("SMPTE2094-40"))) return "HDR10+";
-  if (stream["color_transfer"] === "smpte2084") return "HDR10";
-  return stream["color_transfer"] === "arib-std-b67" ? "HLG" : null;
+  return hdrByTransfer(stream["color_transfer"]);
+}
+
+function hdrByTransfer(transfer: unknown): "HDR10" | "HLG" | null {
+  if (transfer === "smpte2084") return "HDR10";
+  return transfer === "arib-std-b67" ? "HLG" : null;
 }
 
 /** The raw sample's, else the digits at the end of the pixel format's name; a name without digits there is 8 bits. */

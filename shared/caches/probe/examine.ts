@@ -41,7 +41,9 @@ export function damageOf(store: ProbeStore, { signal }: Pick<Context, "signal">)
   for (let seen = 0; seen < MAX_ROWS; seen += 1000) {
     throwIfAborted(signal);
     const rows = store.all(PAGE, last.at, last.id);
-    unreadable += rows.filter(({ data }) => !(data instanceof Uint8Array) || unpackResult(data) === undefined).length;
+    unreadable += rows.filter(
+      ({ data, schema }) => !(data instanceof Uint8Array) || unpackResult(data, String(schema)) === undefined,
+    ).length;
     const end = rows.at(-1);
     if (end === undefined) break;
     last = { at: Number(end["used_at"]), id: Number(end["id"]) };
@@ -49,7 +51,7 @@ export function damageOf(store: ProbeStore, { signal }: Pick<Context, "signal">)
   return unreadable === 0 ? [] : [`${count(unreadable, "row")} cannot be read`];
 }
 
-const PAGE = `SELECT id, used_at, data FROM entries WHERE (used_at, id) < (?, ?)
+const PAGE = `SELECT id, used_at, data, schema FROM entries WHERE (used_at, id) < (?, ?)
   ORDER BY used_at DESC, id DESC LIMIT 1000`;
 
 function examineStore(context: ProbeContext & Pick<Context, "signal">): Examined {

@@ -13,7 +13,7 @@ export interface Choice {
   readonly within: readonly string[] | undefined;
   /** Patterns of absolute paths, or of names alone. */
   readonly match: readonly string[] | undefined;
-  readonly state: "probed" | "failed" | undefined;
+  readonly state: "probed" | "failed" | "partial" | undefined;
   readonly olderThanSeconds: number | undefined;
   /** Only results that another version of the schema wrote. */
   readonly otherSchema: boolean;

@@ -2,9 +2,9 @@ import type { Context } from "../../context.ts";
 import { probeFile, type ProbeResult } from "../../ffprobe.ts";
 import { presenceOf } from "../../presence.ts";
 import { parseDuration } from "../../units.ts";
-import type { CachedProbe, MediaState, ProbeCache } from "./probe-cache.ts";
+import type { Accepts, CachedProbe, MediaState, ProbeCache } from "./probe-cache.ts";
 
-/** A probe result, and whether it came from the cache. */
+/** What is known of a file, and whether it came from the cache. */
 export interface GotProbe extends CachedProbe {
   readonly cached: boolean;
 }
@@ -17,6 +17,8 @@ export interface ProbeWishes {
   readonly refresh?: boolean;
   /** Probe again what could not be probed before. */
   readonly retriesFailed?: boolean;
+  /** Which partial results will do. Without it, none: what is not wholly known is probed. */
+  readonly accepts?: Accepts;
 }
 
 /**
@@ -26,26 +28,34 @@ export interface ProbeWishes {
 export async function getOrProbe(
   path: string,
   state: MediaState,
-  { cache, refresh, retriesFailed }: ProbeWishes,
+  wishes: ProbeWishes,
   context: Pick<Context, "configuration" | "signal" | "now">,
 ): Promise<GotProbe> {
-  const known = refresh === true ? undefined : await cache?.get(path, state);
-  const isKnown = known !== undefined && (known.result.state === "probed" || retriesFailed !== true);
-  if (isKnown) return { ...known, cached: true };
-  const result = await probeFile(path, context);
-  await remember(path, state, result, cache, context);
-  return { result, at: context.now(), cached: false };
+  const known = await getKnown(path, state, wishes);
+  return known ?? keepProbed(path, state, await probeFile(path, context), wishes, context);
 }
 
-/** Stores what ffprobe just said of a file, unless the file changed while it was probed. */
-export async function remember(
+/** What the cache holds that is as wished; `undefined`: the file is to be probed. */
+export async function getKnown(
+  path: string,
+  state: MediaState,
+  { cache, refresh, retriesFailed, accepts }: ProbeWishes,
+): Promise<GotProbe | undefined> {
+  const known = refresh === true ? undefined : await cache?.get(path, state, accepts);
+  if (known === undefined || (known.result.state === "failed" && retriesFailed === true)) return undefined;
+  return { ...known, cached: true };
+}
+
+/** Takes what ffprobe just said of a file, and stores it unless the file changed while it was probed. */
+export async function keepProbed(
   path: string,
   { size, mtimeNs }: MediaState,
   result: ProbeResult,
-  cache: ProbeCache | undefined,
-  { configuration }: Pick<Context, "configuration">,
-): Promise<void> {
+  { cache }: ProbeWishes,
+  { configuration, now }: Pick<Context, "configuration" | "now">,
+): Promise<GotProbe> {
   const after = await presenceOf(path, parseDuration(configuration.timeLimit));
   const isSame = after.state === "present" && after.stats.size === size && after.stats.mtimeNs === mtimeNs;
   if (isSame) await cache?.set(path, { size, mtimeNs }, result);
+  return { result, at: now(), origin: "ffprobe", cached: false };
 }

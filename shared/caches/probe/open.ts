@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { parseDuration } from "../../units.ts";
 import { probeFileOf } from "./database.ts";
 import { makeProbeMemory } from "./memory.ts";
-import type { CachedProbe, MediaState, ProbeCache } from "./probe-cache.ts";
+import type { Accepts, CachedProbe, MediaState, ProbeCache } from "./probe-cache.ts";
 import { shareProbes } from "./redis.ts";
 import { openProbeStore, type StoredEntry } from "./store.ts";
 
@@ -22,39 +22,43 @@ export async function openProbeCache(context: ProbeContext): Promise<ProbeCache>
   const shared = redisUrl === undefined ? undefined : shareProbes(redisUrl, context);
   const ttl = configuration.probe.ttl;
   const isFresh = (at: number) => ttl === undefined || now() - at < parseDuration(ttl) * 1000;
-  const isValid = (entry: StoredEntry | undefined, { size, mtimeNs }: MediaState): entry is StoredEntry =>
-    entry !== undefined && entry.size === size && entry.mtimeNs === mtimeNs && isFresh(entry.at);
-
-  const find = async (path: string, state: MediaState): Promise<CachedProbe | undefined> => {
+  const find = async (path: string, state: MediaState, accepts: Accepts): Promise<StoredEntry | undefined> => {
+    const isValid = (entry: StoredEntry | undefined): entry is StoredEntry =>
+      isOf(entry, state) && isFresh(entry.at) && (entry.result.state !== "partial" || accepts(entry.result));
     memory.follow(store.generation());
     const remembered = memory.get(path);
-    if (isValid(remembered, state)) return remembered;
+    if (isValid(remembered)) return remembered;
     const stored = store.find(path);
-    if (isValid(stored, state)) {
+    if (isValid(stored)) {
       memory.set(path, stored);
       return stored;
     }
-    const brought = await shared?.get(path);
-    if (!isValid(brought, state)) return undefined;
-    store.put(path, brought, "redis");
+    const brought = (await shared?.get(path))?.find(isValid);
+    if (brought === undefined) return undefined;
+    store.put(path, brought);
     memory.set(path, brought);
     return brought;
   };
   return {
-    async get(path, state) {
-      const found = await find(path, state);
+    async get(path, state, accepts = () => false) {
+      const found = await find(path, state, accepts);
       store.count(found === undefined ? "misses" : "hits");
       if (found === undefined) return undefined;
       store.touch(path);
-      return { result: found.result, at: found.at };
+      return asked(found);
     },
-    async set(path, state, result, source) {
-      const entry = { size: state.size, mtimeNs: state.mtimeNs, result, at: source?.at ?? now() };
+    async peek(path, state) {
+      const stored = store.find(path);
+      return isOf(stored, state) ? asked(stored) : undefined;
+    },
+    async set(path, { size, mtimeNs }, result, source) {
+      const entry = { size, mtimeNs, result, ...(source ?? { origin: "ffprobe", at: now() }) };
       if (source === undefined) store.count("probes");
       if (source === undefined && result.state === "failed") store.count("failures");
       memory.delete(path);
-      store.put(path, entry, source?.origin ?? "ffprobe");
+      if (!store.put(path, entry)) return false;
       await shared?.set(path, entry);
+      return true;
     },
     async getDirectory(path, digest) {
       const files = store.findDirectory(path, digest);
@@ -76,4 +80,12 @@ export async function openProbeCache(context: ProbeContext): Promise<ProbeCache>
       }
     },
   };
+}
+
+function isOf(entry: StoredEntry | undefined, { size, mtimeNs }: MediaState): entry is StoredEntry {
+  return entry !== undefined && entry.size === size && entry.mtimeNs === mtimeNs;
+}
+
+function asked({ result, at, origin }: StoredEntry): CachedProbe {
+  return { result, at, origin };
 }

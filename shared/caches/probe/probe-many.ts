@@ -4,7 +4,7 @@ import type { Context } from "../../context.ts";
 import { CacheOpsError } from "../../errors.ts";
 import { probeConcurrency, probeFile, type ProbeResult } from "../../ffprobe.ts";
 import { throwIfAborted } from "../../time-limit.ts";
-import { remember, type GotProbe, type ProbeWishes } from "./get-or-probe.ts";
+import { getKnown, keepProbed, type GotProbe, type ProbeWishes } from "./get-or-probe.ts";
 import type { MediaState } from "./probe-cache.ts";
 
 /** A media file with its result; without one when ffprobe itself could not be started. */
@@ -26,7 +26,7 @@ export interface ProbedMany {
  */
 export async function probeMany(
   files: readonly (MediaState & { readonly path: string })[],
-  { cache, refresh }: ProbeWishes,
+  wishes: ProbeWishes,
   context: Pick<Context, "configuration" | "signal" | "now" | "progress">,
 ): Promise<ProbedMany> {
   const queue = new PQueue({ concurrency: probeConcurrency(context) });
@@ -44,16 +44,11 @@ export async function probeMany(
     }
   };
   const get = async (path: string, state: MediaState): Promise<GotProbe | undefined> => {
-    const isWanted = refresh !== true;
-    const known = isWanted ? await cache?.get(path, state) : undefined;
-    if (known !== undefined) return { ...known, cached: true };
+    const known = await getKnown(path, state, wishes);
+    if (known !== undefined) return known;
     const result = await probe(path);
-    if (result !== undefined) {
-      await remember(path, state, result, cache, context);
-      return { result, at: context.now(), cached: false };
-    }
-    const old = isWanted ? undefined : await cache?.get(path, state);
-    return old && { ...old, cached: true };
+    if (result !== undefined) return keepProbed(path, state, result, wishes, context);
+    return wishes.refresh === true ? getKnown(path, state, { ...wishes, refresh: false }) : undefined;
   };
   const one = async ({ path, size, mtimeNs }: MediaState & { readonly path: string }): Promise<ProbedMedia> => {
     throwIfAborted(context.signal);

@@ -8,7 +8,7 @@ import { hasProbeFile, probeFileOf } from "./database.ts";
 import { damageOf } from "./examine.ts";
 import type { ProbeContext } from "./open.ts";
 import { openProbeStore, type ProbeStore } from "./store.ts";
-import { SCHEMA_VERSION, unpackResult } from "./stored.ts";
+import { pack, SCHEMA_VERSION, unpackResult } from "./stored.ts";
 
 /** What became of a damaged store. */
 export interface Quarantine {
@@ -103,9 +103,9 @@ function isOf(old: DatabaseSync, error: unknown): boolean {
 }
 
 function copyEntry(row: Row, run: Run): number {
-  const { path, size, mtime_ns: mtimeNs, data, origin, cached_at: cachedAt, used_at: usedAt, hits } = row;
+  const { path, size, mtime_ns: mtimeNs, data, schema, origin, cached_at: cachedAt, used_at: usedAt, hits } = row;
   if (!(data instanceof Uint8Array) || typeof path !== "string") return 0;
-  const result = unpackResult(data);
+  const result = unpackResult(data, String(schema));
   if (result === undefined) return 0;
   return run(
     `INSERT INTO entries (path, size, mtime_ns, state, data, schema, origin, cached_at, used_at, hits)
@@ -114,7 +114,7 @@ function copyEntry(row: Row, run: Run): number {
     size ?? 0,
     mtimeNs ?? "",
     result.state,
-    data,
+    pack(result),
     SCHEMA_VERSION,
     origin ?? "unknown",
     cachedAt ?? 0,

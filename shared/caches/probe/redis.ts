@@ -14,7 +14,8 @@ import { pack, SCHEMA_VERSION, unpackResult } from "./stored.ts";
  * fails to do ever throws or takes longer than {@link LIMIT_SECONDS}; after a failure it is left alone for a while.
  */
 export interface SharedProbes {
-  get(path: string): Promise<StoredEntry | undefined>;
+  /** What is there for a path, valid or not: a whole result before a part. */
+  get(path: string): Promise<readonly StoredEntry[]>;
   set(path: string, entry: Omit<StoredEntry, "bytes">): Promise<void>;
   /** Forgets these paths, or everything of ours; `false` when that is not certain. */
   forget(paths: readonly string[] | "all"): Promise<boolean>;
@@ -25,6 +26,8 @@ export interface SharedProbes {
 
 /** Every key of ours begins with this. */
 const REDIS_PREFIX = "cache-ops:probe:";
+/** A part has a key of its own, so that no host can put one over the whole of another. Paths are absolute: no clash. */
+const PART_PREFIX = `${REDIS_PREFIX}partial:`;
 const LIMIT_SECONDS = 1;
 const PAUSE_MS = 30_000;
 /** Keys of files that nobody asks for any more go by themselves. */
@@ -35,6 +38,8 @@ const StoredValue = Type.Object({
   size: Type.String({ pattern: "^[0-9]{1,20}$" }),
   mtimeNs: Type.String({ pattern: "^-?[0-9]{1,25}$" }),
   schema: Type.String(),
+  /** Versions before this one did not say. */
+  origin: Type.String({ default: "redis", maxLength: 40 }),
   at: Type.Integer(),
   data: Type.String(),
 });
@@ -80,18 +85,23 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
   };
   return {
     async get(path) {
-      const asked = await ask((client) => client.get(REDIS_PREFIX + path));
-      return typeof asked?.answer === "string" ? read(asked.answer) : undefined;
+      const asked = await ask((client) => client.mGet(keysOf(path)));
+      return (asked?.answer ?? []).flatMap((value) => (typeof value === "string" ? read(value) : []));
     },
-    async set(path, { size, mtimeNs, result, at }) {
+    async set(path, { size, mtimeNs, result, at, origin }) {
       const data = pack(result).toString("base64");
-      const value = { size: String(size), mtimeNs: String(mtimeNs), schema: SCHEMA_VERSION, at, data };
-      await ask((client) => client.set(REDIS_PREFIX + path, JSON.stringify(value), { EX: KEEP_SECONDS }));
+      const value = { size: String(size), mtimeNs: String(mtimeNs), schema: SCHEMA_VERSION, origin, at, data };
+      const [whole, part] = keysOf(path);
+      await ask(async (client) => {
+        const key = result.state === "partial" ? part : whole;
+        await client.set(key, JSON.stringify(value), { EX: KEEP_SECONDS });
+        if (key === whole) await client.unlink(part);
+      });
     },
     async forget(paths) {
       if (paths !== "all") {
         for (let start = 0; start < paths.length; start += 1000) {
-          const keys = paths.slice(start, start + 1000).map((path) => REDIS_PREFIX + path);
+          const keys = paths.slice(start, start + 1000).flatMap(keysOf);
           if ((await ask((client) => client.unlink(keys))) === undefined) return false;
         }
         return true;
@@ -117,6 +127,10 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
   };
 }
 
+function keysOf(path: string): [whole: string, part: string] {
+  return [REDIS_PREFIX + path, PART_PREFIX + path];
+}
+
 function makeClient({ createClient }: Pick<typeof Redis, "createClient">, url: string) {
   const socket = { connectTimeout: LIMIT_SECONDS * 1000, reconnectStrategy: false } as const;
   const local = /^unix:(?:\/\/(?::([^@/]*)@)?)?(\/[^?]+)$/.exec(url);
@@ -136,20 +150,21 @@ function makeClient({ createClient }: Pick<typeof Redis, "createClient">, url: s
   return client;
 }
 
-function read(text: string): StoredEntry | undefined {
-  if (text.length > MAX_VALUE_CHARACTERS) return undefined;
+function read(text: string): StoredEntry[] {
+  if (text.length > MAX_VALUE_CHARACTERS) return [];
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
+    return [];
   }
-  if (!matches(StoredValue, value)) return undefined;
-  const bytes = Buffer.from(value.data, "base64");
-  const result = unpackResult(bytes);
-  if (result === undefined) return undefined;
-  return { size: BigInt(value.size), mtimeNs: BigInt(value.mtimeNs), result, at: value.at, bytes: bytes.length };
+  if (!matches(StoredValue, value)) return [];
+  const { size, mtimeNs, schema, origin, at, data } = value;
+  const bytes = Buffer.from(data, "base64");
+  const result = unpackResult(bytes, schema);
+  if (result === undefined) return [];
+  return [{ size: BigInt(size), mtimeNs: BigInt(mtimeNs), result, at, origin, bytes: bytes.length }];
 }
 
 /** An errno name, or the first word of what the server said (`WRONGPASS`, `NOAUTH`): never a text with the URL in it. */

@@ -3,7 +3,7 @@ import { Type, type Static } from "typebox";
 import { CacheOpsError } from "../../errors.ts";
 import type { Trouble } from "../../finding.ts";
 import { formatBytes } from "../../units.ts";
-import { count } from "../../view.ts";
+import { count, countRows, type Row } from "../../view.ts";
 import { AGE_CLASSES } from "../directory/statistics.ts";
 import { hasProbeFile, probeFileOf } from "./database.ts";
 import type { ProbeContext } from "./open.ts";
@@ -89,6 +89,20 @@ export function probeFacts(figures: ProbeStatistics | undefined): (readonly [lab
   return [
     ["Probe cache", `${count(entries, "result")}, ${formatBytes(bytes)}`],
     ["Probe cache hits", `${hits} of ${requests}${rate}`],
+  ];
+}
+
+/** Ages, sizes and origins of the results, and the cache from day to day, as rows of what, which and how many. */
+export function probeRows(figures: ProbeStatistics | undefined): Row[] {
+  if (figures === undefined) return [];
+  return [
+    ...countRows("Probe cache by age", figures.byAge),
+    ...countRows("Probe cache by size", figures.bySize),
+    ...countRows("Probe cache by origin", figures.byOrigin),
+    ...figures.growth.map(({ day, entries, bytes, hits, misses, probes }): Row => {
+      const work = `${count(hits, "hit")}, ${count(misses, "miss", "misses")}, ${count(probes, "probe")}`;
+      return ["Probe cache by day", `${day}: ${formatBytes(bytes)}, ${work}`, entries];
+    }),
   ];
 }
 

@@ -2,19 +2,13 @@ import { dirname } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 
 import type { Context } from "../../context.ts";
-import type { ProbeResult } from "../../ffprobe.ts";
 import { transaction } from "../../state.ts";
 import { onProbeFile, openProbeDatabase } from "./database.ts";
-import type { MediaState } from "./probe-cache.ts";
+import type { CachedProbe, MediaState } from "./probe-cache.ts";
 import { pack, SCHEMA_VERSION, unpackFiles, unpackResult, type StoredFile } from "./stored.ts";
 
 /** A row of the store, valid or not: what it holds and what it is bound to. */
-export interface StoredEntry {
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly result: ProbeResult;
-  /** When it was made, in milliseconds since 1970. */
-  readonly at: number;
+export interface StoredEntry extends CachedProbe, MediaState {
   /** Bytes it takes in the store. */
   readonly bytes: number;
 }
@@ -27,10 +21,16 @@ type Counter = (typeof COUNTERS)[number];
 /** The embedded store of the probe cache, shared by every process on this host. */
 export interface ProbeStore {
   readonly file: string;
-  /** What is stored for a path. A row that cannot be read, or does not fit today's schema, is passed over and kept. */
+  /**
+   * What is stored for a path. A row of an earlier schema is brought to today's; one that cannot be read, or does not
+   * fit, is passed over and kept.
+   */
   find(path: string): StoredEntry | undefined;
-  /** Stores a result. When it returns, the row survives kill -9. Over the limit, the least recently used rows go. */
-  put(path: string, entry: MediaState & { readonly result: ProbeResult; readonly at: number }, origin: string): void;
+  /**
+   * Stores a result. When it returns, the row survives kill -9. Over the limit, the least recently used rows go.
+   * `false`: nothing was stored, because a partial result never takes the place of what ffprobe said of the same file.
+   */
+  put(path: string, entry: Omit<StoredEntry, "bytes">): boolean;
   /** Notes that a row was used. */
   touch(path: string): void;
   /** Counts; stored with the next write, or when the store is closed. */
@@ -96,27 +96,31 @@ export function openProbeStore(
   return {
     file,
     find(path) {
-      const row = get("SELECT size, mtime_ns, data, schema, cached_at FROM entries WHERE path = ?", path);
+      const row = get("SELECT size, mtime_ns, data, schema, origin, cached_at FROM entries WHERE path = ?", path);
       if (row === undefined || !(row["data"] instanceof Uint8Array)) return undefined;
-      const result = unpackResult(row["data"]);
+      const result = unpackResult(row["data"], String(row["schema"]));
       if (result === undefined) return undefined;
       if (row["schema"] !== SCHEMA_VERSION) {
-        write(() => run("UPDATE entries SET schema = ? WHERE path = ?", SCHEMA_VERSION, path));
+        const { data, schema } = row;
+        write(() => run(MIGRATE, pack(result), result.state, SCHEMA_VERSION, path, data, String(schema)));
       }
       return {
         size: BigInt(String(row["size"])),
         mtimeNs: BigInt(String(row["mtime_ns"])),
         result,
         at: Number(row["cached_at"]),
+        origin: String(row["origin"]),
         bytes: row["data"].length,
       };
     },
-    put(path, { size, mtimeNs, result, at }, origin) {
+    put(path, { size, mtimeNs, result, at, origin }) {
       const data = pack(result);
-      write(() => {
-        run(PUT, path, size, String(mtimeNs), result.state, data, SCHEMA_VERSION, origin, at, now());
+      return write(() => {
+        const stored = run(PUT, path, size, String(mtimeNs), result.state, data, SCHEMA_VERSION, origin, at, now());
+        if (stored === 0) return false;
         run("DELETE FROM directories WHERE path IN (SELECT value FROM json_each(?))", JSON.stringify(above(path)));
         run(EVICT, configuration.probe.maxEntries);
+        return true;
       });
     },
     touch(path) {
@@ -126,8 +130,8 @@ export function openProbeStore(
     },
     count,
     findDirectory(path, digest) {
-      const row = get("SELECT data FROM directories WHERE path = ? AND digest = ?", path, digest);
-      return row?.["data"] instanceof Uint8Array ? unpackFiles(row["data"]) : undefined;
+      const row = get("SELECT data, schema FROM directories WHERE path = ? AND digest = ?", path, digest);
+      return row?.["data"] instanceof Uint8Array ? unpackFiles(row["data"], String(row["schema"])) : undefined;
     },
     putDirectory(path, digest, files) {
       const data = pack(files);
@@ -160,7 +164,12 @@ const PUT = `INSERT INTO entries (path, size, mtime_ns, state, data, schema, ori
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, state = excluded.state,
     data = excluded.data, schema = excluded.schema, origin = excluded.origin, cached_at = excluded.cached_at,
-    used_at = excluded.used_at`;
+    used_at = excluded.used_at
+  WHERE NOT (excluded.state = 'partial' AND entries.state <> 'partial'
+    AND entries.size = excluded.size AND entries.mtime_ns = excluded.mtime_ns)`;
+
+/** Unless the row was written meanwhile. */
+const MIGRATE = `UPDATE entries SET data = ?, state = ?, schema = ? WHERE path = ? AND data = ? AND schema = ?`;
 
 const EVICT = `DELETE FROM entries WHERE id IN (
   SELECT id FROM entries ORDER BY used_at, id

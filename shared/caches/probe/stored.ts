@@ -4,9 +4,11 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { Type, type Static, type TSchema } from "typebox";
 
 import { errnoOf } from "../../errors.ts";
-import type { ProbeResult } from "../../ffprobe.ts";
 import { matches } from "../../validate.ts";
+import { ProbedValues } from "../directory/probed-fields.ts";
 import { Description } from "./describe.ts";
+import { bringForward } from "./migrate.ts";
+import type { CachedProbe } from "./probe-cache.ts";
 
 const Properties = Type.Record(Type.String(), Type.Unknown());
 
@@ -21,6 +23,10 @@ const StoredResult = Type.Union([
     rule: Type.Enum(["not_media", "time_limit", "output_limit", "crashed", "invalid_output"]),
     message: Type.String(),
   }),
+  Type.Object(
+    { state: Type.Literal("partial"), writer: Type.Enum(["mediabox", "other"]), values: ProbedValues },
+    { additionalProperties: false },
+  ),
 ]);
 
 /** What is known of one media file of a directory, without the raw answer. */
@@ -28,6 +34,7 @@ export const StoredFile = Type.Object(
   {
     path: Type.String(),
     state: Type.Enum(["probed", "failed"]),
+    partial: Type.Boolean({ description: "Whether only a part is known of it, as another program noted it." }),
     at: Type.Integer({ description: "When it was probed, in milliseconds since 1970." }),
     rule: Type.Union([Type.String(), Type.Null()]),
     message: Type.Union([Type.String(), Type.Null()]),
@@ -42,7 +49,7 @@ const StoredFiles = Type.Array(StoredFile);
 
 /** Version of what is stored: a hash of its schemas, so that it changes by itself when they do. Eight hex digits. */
 export const SCHEMA_VERSION = createHash("sha256")
-  .update(JSON.stringify([StoredResult, StoredFiles]))
+  .update(JSON.stringify([StoredResult, StoredFiles], (key, value: unknown) => (key === "description" ? "" : value)))
   .digest("hex")
   .slice(0, 8);
 
@@ -55,17 +62,17 @@ export function pack(value: unknown): Buffer {
 }
 
 /**
- * What was stored, whatever version wrote it, if it is a result by today's schema; `undefined` when the bytes are
- * damaged or say something else. A change of the schema makes nothing worthless that still fits.
+ * What was stored by a version of the schema, brought to today's; `undefined` when the bytes are damaged or say
+ * something else. A version that is not known is taken as it is where it fits.
  */
-export function unpackResult(bytes: Uint8Array): ProbeResult | undefined {
-  const value = unpack(bytes);
+export function unpackResult(bytes: Uint8Array, schema: string): CachedProbe["result"] | undefined {
+  const value = bringForward("result", unpack(bytes), schema);
   return fits(StoredResult, value) ? value : undefined;
 }
 
 /** The same for the files of a directory. */
-export function unpackFiles(bytes: Uint8Array): readonly StoredFile[] | undefined {
-  const value = unpack(bytes);
+export function unpackFiles(bytes: Uint8Array, schema: string): readonly StoredFile[] | undefined {
+  const value = bringForward("files", unpack(bytes), schema);
   return fits(StoredFiles, value) ? value : undefined;
 }
 

@@ -35,7 +35,7 @@ describe("Redis behind the probe cache", () => {
     assert.deepEqual(await get(two.context, "/media/a.mkv"), resultOf(7));
     assert.equal(await withCache(two.context, (cache) => cache.get("/media/a.mkv", { ...STATE, size: 1n })), undefined);
     const { probe } = await invoke(stats, { paths: [copyLibrary()] }, two.context);
-    assert.deepEqual([probe?.byOrigin, probe?.probes], [{ redis: 1 }, 0]);
+    assert.deepEqual([probe?.byOrigin, probe?.probes], [{ ffprobe: 1 }, 0]);
     await redis.kill();
     assert.deepEqual(await get(two.context, "/media/a.mkv"), resultOf(7));
     assert.deepEqual([one.notes, two.notes], [[], []]);

@@ -175,7 +175,7 @@ describe("the probe cache", () => {
 });
 
 describe("the memory in front", () => {
-  const entry = (bytes: number) => ({ ...STATE, result: resultOf(1), at: 0, bytes });
+  const entry = (bytes: number) => ({ ...STATE, result: resultOf(1), at: 0, origin: "ffprobe", bytes });
   const limits = { maxEntries: 10, mediaAudit: [] };
 
   it("is bounded by count: what was used longest ago goes", () => {
