@@ -66,6 +66,11 @@ await build({
   outdir: "extension/dist",
 });
 
+// The page to try the service; its licence asks to be kept with it.
+for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "LICENSE", "NOTICE"]) {
+  cpSync(`node_modules/swagger-ui-dist/${name}`, `cli/dist/docs/${name}`);
+}
+
 // The editor checks and explains the fields of open cache files by it.
 cpSync("schemas/mediabox-cache.schema.json", "extension/dist/schemas/mediabox-cache.schema.json");
 chmodSync("cli/dist/cache-ops.js", 0o755);
