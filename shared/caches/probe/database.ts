@@ -1,21 +1,10 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 
 import type { Context } from "../../context.ts";
-import { CacheOpsError, systemError } from "../../errors.ts";
-import { guarded, sqliteNumber, transaction, untilFree } from "../../state.ts";
+import { onDatabase, openDatabase, type DatabaseKind } from "../../database.ts";
 
-/*
- * The file of the probe cache. WAL with synchronous=NORMAL: what a committed transaction wrote survives kill -9; a
- * power cut may cost the last moments, never the file.
- */
-
-/** `CaOp`: tells our file from another program's. */
-const APPLICATION_ID = 0x43_61_4f_70;
-const BUSY_MS = 60_000;
-
-/** From an empty file on, what makes each version of the structure out of the one before. Rows are kept by every step. */
 const STEPS = [
   `CREATE TABLE entries (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
@@ -48,85 +37,34 @@ const STEPS = [
   END`,
 ] as const;
 
+/** What a damaged file needs; said wherever one is met. */
+export const DAMAGE_HINT =
+  "`cache-ops invalidate --damaged` moves it aside and starts a new one with every row that can be read.";
+
+const KIND: DatabaseKind = {
+  name: "probe cache",
+  // `CaOp`
+  applicationId: 0x43_61_4f_70,
+  steps: STEPS,
+  damageHint: DAMAGE_HINT,
+};
+
 /** The file of the probe cache, whether it is there or not. */
 export function probeFileOf({ stateDirectory, state }: Pick<Context, "stateDirectory" | "state">): string {
   return join(stateDirectory ?? state().directory, "probe.db");
 }
 
-/** What a damaged file needs; said wherever one is met. */
-export const DAMAGE_HINT =
-  "`cache-ops invalidate --damaged` moves it aside and starts a new one with every row that can be read.";
-
-/**
- * Opens the file of the probe cache, made when missing (its directory with mode 0700), and brings its structure up to
- * date. Throws `corrupt` when it is damaged or another program's, `unavailable` when a newer program made it; such a
- * file stays as it is.
- */
+/** Opens the file of the probe cache. Throws as {@link openDatabase} does. */
 export function openProbeDatabase(file: string): DatabaseSync {
-  const directory = join(file, "..");
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw systemError(error, `cannot make the state directory ${directory}`);
-  }
-  return onProbeFile(file, () => {
-    const database = new DatabaseSync(file, { timeout: BUSY_MS });
-    try {
-      prepare(database, file);
-      return database;
-    } catch (error) {
-      database.close();
-      throw error;
-    }
-  });
+  return openDatabase(file, KIND);
 }
 
-/** Runs `work` on the file; damage that SQLite meets becomes `corrupt` with what to do, its other errors `unavailable`. */
+/** Runs `work` on the file; throws as {@link onDatabase} does. */
 export function onProbeFile<T>(file: string, work: () => T): T {
-  return guarded(file, () => {
-    try {
-      return work();
-    } catch (error) {
-      const number = sqliteNumber(error);
-      if (number === undefined || ![11, 26].includes(number & 0xff)) throw error;
-      const what = (number & 0xff) === 11 ? "is damaged" : "is no probe cache";
-      throw new CacheOpsError("corrupt", `${file} ${what}`, { hint: DAMAGE_HINT, cause: error });
-    }
-  });
+  return onDatabase(file, KIND, work);
 }
 
 /** Whether there is a probe cache at all. */
 export function hasProbeFile(context: Pick<Context, "stateDirectory" | "state">): boolean {
   return existsSync(probeFileOf(context));
-}
-
-const IDENTITY = `SELECT (SELECT count(*) FROM sqlite_master) AS tables, application_id AS application,
-  user_version AS version FROM pragma_application_id, pragma_user_version`;
-
-function prepare(database: DatabaseSync, file: string): void {
-  untilFree(() => {
-    const { tables, application, version } = identityOf(database);
-    if (application !== APPLICATION_ID && (application !== 0 || version !== 0 || tables !== 0)) {
-      throw new CacheOpsError("corrupt", `${file} is another program's database`, { hint: DAMAGE_HINT });
-    }
-    if (version > STEPS.length) {
-      throw new CacheOpsError("unavailable", `${file} was written by a newer cache-ops (version ${version})`, {
-        hint: `This program knows versions up to ${STEPS.length}: update it, or set CACHE_OPS_STATE_DIR to another directory.`,
-      });
-    }
-    // So that the file shrinks when much was forgotten; must be set before anything is in it.
-    if (tables === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
-    if (version === STEPS.length) return;
-    transaction(database, () => {
-      const steps = STEPS.slice(identityOf(database).version);
-      for (const step of steps) database.exec(step);
-      database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${STEPS.length}`);
-    });
-  });
-}
-
-function identityOf(database: DatabaseSync): { tables: number; application: number; version: number } {
-  const { tables, application, version } = database.prepare(IDENTITY).get() ?? {};
-  return { tables: Number(tables), application: Number(application), version: Number(version) };
 }

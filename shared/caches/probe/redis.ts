@@ -1,9 +1,7 @@
-import type * as Redis from "redis";
 import { Type } from "typebox";
 
 import type { Context } from "../../context.ts";
-import { errnoOf } from "../../errors.ts";
-import { printable } from "../../printable.ts";
+import { makeRedisClient, redisTrouble, type RedisClient } from "../../redis-link.ts";
 import { withTimeLimit } from "../../time-limit.ts";
 import { matches } from "../../validate.ts";
 import type { StoredEntry } from "./store.ts";
@@ -28,7 +26,7 @@ export interface SharedProbes {
 const REDIS_PREFIX = "cache-ops:probe:";
 /** A part has a key of its own, so that no host can put one over the whole of another. Paths are absolute: no clash. */
 const PART_PREFIX = `${REDIS_PREFIX}partial:`;
-const LIMIT_SECONDS = 1;
+const LIMIT_SECONDS = 3;
 const PAUSE_MS = 30_000;
 /** Keys of files that nobody asks for any more go by themselves. */
 const KEEP_SECONDS = 90 * 86_400;
@@ -44,11 +42,9 @@ const StoredValue = Type.Object({
   data: Type.String(),
 });
 
-type Client = ReturnType<typeof makeClient>;
-
 /** The layer for a URL (`redis://`, `rediss://` or `unix://[:password@]/path`). Connects on first use. */
 export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "log">): SharedProbes {
-  let connection: { readonly client: Client; readonly ready: Promise<unknown> } | undefined;
+  let connection: { readonly client: RedisClient; readonly ready: Promise<unknown> } | undefined;
   let pausedUntil = 0;
   let trouble: string | undefined;
   const drop = () => {
@@ -60,7 +56,7 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
     // A CommonJS module has but a default export once it is bundled.
     const { default: redis } = await import("redis");
     if (connection === undefined) {
-      const client = makeClient(redis, url);
+      const client = makeRedisClient(redis, url, LIMIT_SECONDS);
       connection = { client, ready: client.connect() };
     }
     const { client, ready } = connection;
@@ -68,7 +64,7 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
     return client;
   };
   /** The answer, or `undefined` when there is none in time. */
-  const ask = async <T>(work: (client: Client) => Promise<T>): Promise<{ readonly answer: T } | undefined> => {
+  const ask = async <T>(work: (client: RedisClient) => Promise<T>): Promise<{ readonly answer: T } | undefined> => {
     if (now() < pausedUntil) return undefined;
     try {
       const answer = await withTimeLimit(connected().then(work), LIMIT_SECONDS, "Redis");
@@ -76,8 +72,8 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
       return { answer };
     } catch (error) {
       // Whatever goes wrong there must not stop anything here: it is noted, and the embedded store goes on alone.
-      if (trouble === undefined) log("Redis is left alone", { reason: reasonOf(error) });
-      trouble = reasonOf(error);
+      if (trouble === undefined) log("Redis is left alone", { reason: redisTrouble(error) });
+      trouble = redisTrouble(error);
       pausedUntil = now() + PAUSE_MS;
       drop();
       return undefined;
@@ -131,25 +127,6 @@ function keysOf(path: string): [whole: string, part: string] {
   return [REDIS_PREFIX + path, PART_PREFIX + path];
 }
 
-function makeClient({ createClient }: Pick<typeof Redis, "createClient">, url: string) {
-  const socket = { connectTimeout: LIMIT_SECONDS * 1000, reconnectStrategy: false } as const;
-  const local = /^unix:(?:\/\/(?::([^@/]*)@)?)?(\/[^?]+)$/.exec(url);
-  const [, password, path = ""] = local ?? [];
-  const client = createClient({
-    ...(local === null
-      ? { url, socket }
-      : { socket: { ...socket, path: decodeURIComponent(path), tls: false as const } }),
-    ...(password === undefined ? {} : { password: decodeURIComponent(password) }),
-    RESP: 2,
-    disableOfflineQueue: true,
-    disableClientInfo: true,
-    maintNotifications: "disabled",
-  });
-  // Every command that waits gets the error, too, and there it is noted.
-  client.on("error", () => undefined);
-  return client;
-}
-
 function read(text: string): StoredEntry[] {
   if (text.length > MAX_VALUE_CHARACTERS) return [];
   let value: unknown;
@@ -165,12 +142,4 @@ function read(text: string): StoredEntry[] {
   const result = unpackResult(bytes, schema);
   if (result === undefined) return [];
   return [{ size: BigInt(size), mtimeNs: BigInt(mtimeNs), result, at, origin, bytes: bytes.length }];
-}
-
-/** An errno name, or the first word of what the server said (`WRONGPASS`, `NOAUTH`): never a text with the URL in it. */
-function reasonOf(error: unknown): string {
-  const errno = errnoOf(error);
-  if (errno !== undefined) return errno;
-  const word = /^[A-Z]{2,20}\b/.exec(error instanceof Error ? error.message : "")?.[0];
-  return printable(word ?? (error instanceof Error ? error.name : "unknown error"));
 }

@@ -15,7 +15,9 @@ export interface RedisServer {
   /** Keeps the server busy; resolves when it answers again. */
   sleep(seconds: number): Promise<unknown>;
   kill(): Promise<void>;
-  /** Starts it again, empty. */
+  /** Stops the process as it is, without a word to anybody, or lets it go on. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  /** Starts it again: empty, or with what its options let it keep. */
   start(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function startRedis(...options: readonly string[]): Promise<RedisSe
       child.kill("SIGKILL");
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     },
+    signal: (name) => child.kill(name),
     start,
   };
 }
