@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
-import { crc32, createGunzip } from "node:zlib";
+import { crc32 } from "node:zlib";
 
 import type { Extract, Header } from "tar-stream";
 
@@ -10,6 +9,7 @@ import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../errors.ts";
 import { contentOf } from "../file.ts";
 import { throwIfAborted } from "../time-limit.ts";
+import { gunzipInto } from "./gunzip.ts";
 import {
   damaged,
   LIMITS,
@@ -125,32 +125,13 @@ type Meter = ReturnType<typeof makeMeter>;
 async function pump(handle: FileHandle, members: Extract, meter: Meter, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   let trailer = Buffer.alloc(0);
-  const gunzip = createGunzip({ chunkSize: 1 << 16 });
   const source = handle.createReadStream({ autoClose: false, start: 0, highWaterMark: 1 << 18 });
   source.on("data", (chunk) => {
     const bytes = Buffer.from(chunk);
     hash.update(bytes);
     trailer = Buffer.concat([trailer, bytes.subarray(-8)]).subarray(-8);
   });
-  source.on("error", (error) => gunzip.destroy(error));
-  source.pipe(gunzip);
-  const ended = new Promise<void>((resolve) => source.once("end", resolve).once("close", resolve));
-  try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      signal.throwIfAborted();
-      meter.add(chunk);
-      if (!members.write(chunk)) await once(members, "drain", { signal });
-    }
-    members.end(undefined);
-    source.resume();
-    await ended;
-  } catch (error) {
-    members.destroy(error instanceof Error ? error : undefined);
-    throw error;
-  } finally {
-    source.destroy();
-    gunzip.destroy();
-  }
+  await gunzipInto(source, members, signal, (piece) => meter.add(piece));
   if (trailer.length < 8 || !meter.agreesWith(trailer)) throw damaged("something stands behind its end");
   return hash.digest("hex");
 }
