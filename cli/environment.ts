@@ -3,6 +3,7 @@ import { env } from "node:process";
 
 import {
   cacheHomeIn,
+  objectStorageKeysFrom,
   openState,
   readConfiguration,
   secretFrom,
@@ -38,6 +39,7 @@ export function makeContext(
     stateDirectory,
     cacheHome: cacheHomeIn(env),
     redisUrl: secretFrom(env, "CACHE_OPS_REDIS_URL"),
+    objectStorageKeys: objectStorageKeysFrom(env),
     configuration: readConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
   };
   return { context, close: () => state?.close() };

@@ -33,7 +33,7 @@ export async function execute(request: Request): Promise<number> {
   let opened: ReturnType<typeof makeContext> | undefined;
   try {
     opened = makeContext(stop.signal, progress.report);
-    const input = withAbsolutePaths(request.input, opened.context);
+    const input = withAbsolutePaths(request, opened.context);
     return await carryOut({ ...request, input }, opened.context, progress.stop);
   } catch (error) {
     progress.stop();
@@ -49,9 +49,12 @@ export async function execute(request: Request): Promise<number> {
 /** Where files and directories are given relative to the current directory: only the command line knows it. */
 const PATH_PROPERTIES = new Set(["paths", "media", "converted", "archive", "to"]);
 
-/** The input with every path made absolute. Names of configured libraries stay as they are. */
-function withAbsolutePaths(input: Request["input"], { configuration }: Context): Request["input"] {
-  const names = new Set(configuration.libraries.map(({ name }) => name));
+/** The input with every path made absolute. Names of configured libraries and caches stay as they are. */
+function withAbsolutePaths({ operation, input }: Request, { configuration }: Context): Request["input"] {
+  // Directories of a managed cache are named from its root, wherever the caller is.
+  if ("cache" in operation.input.properties) return input;
+  const { libraries, managed } = configuration;
+  const names = new Set([...libraries, ...managed].map(({ name }) => name));
   // A bare name of an archive lies among the backups.
   const isName = (property: string, word: string) => (property === "archive" ? !/[/\\]/.test(word) : names.has(word));
   const absolute = (property: string, word: unknown) =>

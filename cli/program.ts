@@ -10,6 +10,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { optionFor, propertiesOf } from "./flags.ts";
 import { mcpCommand } from "./mcp.ts";
 import { FORMATS, printError, type Format } from "./output.ts";
+import { serveCommand } from "./serve.ts";
 
 /** Runs one command line and returns its exit code. */
 export async function runProgram(words: readonly string[]): Promise<number> {
@@ -30,6 +31,7 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     );
   }
   program.addCommand(mcpCommand(versionOf()));
+  program.addCommand(serveCommand(versionOf()));
   try {
     await program.parseAsync([...words], { from: "user" });
     return code;

@@ -6,8 +6,8 @@ const NEXT_STEPS: Readonly<Record<ErrorCode, string>> = {
   invalid_input: "Correct the arguments and call again.",
   not_found: "Call history or list to see what there is.",
   locked: "Wait some seconds, then call again with the same arguments.",
-  stale_plan: "Call cleanup or repair again for a new plan, and review it.",
-  expired_plan: "Call cleanup or repair again for a new plan, and review it.",
+  stale_plan: "Call the tool that made it again for a new plan, and review it.",
+  expired_plan: "Call the tool that made it again for a new plan, and review it.",
   corrupt: "Call repair for a plan that saves what can be read.",
   unavailable: "Call doctor to see what is wrong, and tell the person.",
   blocked: "Tell the person the cause and the advice. Only they can pass over a guard.",
@@ -22,6 +22,10 @@ const AFTER: Readonly<Record<string, Partial<Record<ErrorCode, string>>>> = {
     stale_plan: "Call history for this run to see what was put back; what changed since stays as it is now.",
     expired_plan: "Call history to see which runs can still be undone, and tell the person.",
     not_found: "Call history to see the runs there are.",
+  },
+  evict: {
+    not_found: "Call directories to see what is registered.",
+    forbidden: "Tell the person: it is pinned, or lies outside of the managed caches.",
   },
   backup: { not_found: "Call list to see what there is to back up." },
   restore: {

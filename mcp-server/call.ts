@@ -1,4 +1,4 @@
-import { CacheOpsError, invoke, parse, systemError, type Context } from "@cache-ops/shared";
+import { CacheOpsError, parse, systemError, type Context } from "@cache-ops/shared";
 
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import { LRUCache } from "lru-cache";
@@ -8,6 +8,7 @@ import { cut } from "./budget.ts";
 import { makeQuestions, type Questions } from "./confirm.ts";
 import type { Settings } from "./settings.ts";
 import { fieldsOf, PAGE_PROPERTIES, type Tool } from "./tools.ts";
+import { carryOut, makeWork, type Work } from "./work.ts";
 
 /** A result that is being paged through, and the arguments it answers. */
 interface Kept {
@@ -19,12 +20,12 @@ interface Kept {
 export interface Desk {
   readonly questions: Questions;
   readonly results: LRUCache<string, Kept>;
-  changing: Promise<unknown>;
+  readonly work: Work;
 }
 
 /** A new desk. A result can be paged through for ten minutes. */
 export function makeDesk(): Desk {
-  return { questions: makeQuestions(), results: new LRUCache({ max: 8, ttl: 600_000 }), changing: Promise.resolve() };
+  return { questions: makeQuestions(), results: new LRUCache({ max: 8, ttl: 600_000 }), work: makeWork() };
 }
 
 /** Rows of a page, where the caller does not say: a sample, or as many as the budget carries. */
@@ -102,18 +103,14 @@ function isConcise({ operation }: Tool, { detail }: Readonly<Record<string, unkn
   return "detail" in operation.input.properties && detail !== "full";
 }
 
-/** Runs the operation with every row; changing operations one after the other. */
-async function run({ operation }: Tool, input: Record<string, unknown>, context: Context, desk: Desk) {
+/** Runs the operation with every row. */
+function run({ operation }: Tool, input: Record<string, unknown>, context: Context, desk: Desk) {
   const { properties } = operation.input;
   const whole = {
     ...("detail" in properties && { detail: "full" }),
     ...("limit" in properties && { limit: MAX_RUNS }),
   };
-  const start = () => invoke(operation, { ...input, ...whole }, context) as Promise<Record<string, unknown>>;
-  if (operation.effect === "read") return start();
-  const done = desk.changing.then(start, start);
-  desk.changing = done;
-  return done;
+  return carryOut(operation, { ...input, ...whole }, context, desk.work, "mcp");
 }
 
 function keep(tool: Tool, own: object, output: Readonly<Record<string, unknown>>, desk: Desk): string {

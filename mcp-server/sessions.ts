@@ -49,7 +49,7 @@ export function makeSessions(factory: McpServerFactory, maxRequestBodySize: numb
 }
 
 /** An answer without a result, as JSON-RPC wants it. */
-export function refuse(status: number, message: string, headers: Record<string, string> = {}): Response {
+export function refuse(status: number, message: string, headers: Readonly<Record<string, string>> = {}): Response {
   const body = { jsonrpc: "2.0", id: null, error: { code: -32_600, message } };
   return Response.json(body, { status, headers });
 }

@@ -7,7 +7,7 @@ export interface Settings {
   readonly contextFor: (signal: AbortSignal) => Context;
   /** Leaves out every tool that changes a cache. */
   readonly readOnly: boolean;
-  /** Names of the tools to offer; `undefined`: all. */
+  /** The tools to offer, by their names or the words of groups; `undefined`: those of the group `default`. */
   readonly tools: readonly string[] | undefined;
   /** A person has to say yes before anything changes: without a client that can ask one, nothing does. */
   readonly confirm: boolean;

@@ -3,7 +3,7 @@ import { operations, type Operation } from "@cache-ops/shared";
 import type { Settings } from "./settings.ts";
 
 /** A JSON Schema of an object. */
-interface ObjectSchema {
+export interface ObjectSchema {
   readonly type: "object";
   readonly properties: Record<string, object>;
   readonly required?: string[];
@@ -26,10 +26,22 @@ interface Annotations {
   readonly openWorldHint: boolean;
 }
 
-/** The tools the operator lets an agent have, by default all but the extra ones, in the order of the registry. */
-export function toolsFor({ readOnly, tools }: Pick<Settings, "readOnly" | "tools">): Tool[] {
+/** What managed caches need. */
+const MANAGED = ["directories", "info", "register", "touch", "pin", "forget", "reconcile", "evict", "warm"];
+
+/** Words that stand for several tools. */
+const GROUPS: ReadonlyMap<string, (operation: Operation) => boolean> = new Map([
+  ["default", ({ isExtraTool }: Operation) => isExtraTool !== true],
+  ["managed", ({ name }: Operation) => MANAGED.includes(name)],
+]);
+
+/**
+ * The tools the operator lets an agent have, in the order of the registry: by name or by the word of a group; by
+ * default those of the group `default`.
+ */
+export function toolsFor({ readOnly, tools = ["default"] }: Pick<Settings, "readOnly" | "tools">): Tool[] {
   return operations
-    .filter(({ name, isExtraTool }) => tools?.includes(name) ?? isExtraTool !== true)
+    .filter((operation) => tools.some((word) => word === operation.name || GROUPS.get(word)?.(operation) === true))
     .filter(({ effect }) => effect === "read" || !readOnly)
     .map((operation) => ({
       operation,
@@ -39,8 +51,11 @@ export function toolsFor({ readOnly, tools }: Pick<Settings, "readOnly" | "tools
     }));
 }
 
-/** Names of every tool there is, for checking what the operator typed. */
+/** Names of every tool there is. */
 export const toolNames = operations.map(({ name }) => name);
+
+/** Every word that names tools, groups first, for checking what the operator typed. */
+export const toolWords = [...GROUPS.keys(), ...toolNames];
 
 /** Properties that concern the answer, not the operation: each is taken out before the operation sees the input. */
 export const PAGE_PROPERTIES = {
@@ -55,13 +70,19 @@ const WITHHELD = new Set(["allow"]);
 /** What has to be repeated word for word, so that an approval shows the true effect. */
 const REQUIRED = ["acknowledge"];
 
-function inputOf({ input, rows }: Operation): ObjectSchema {
-  const own = Object.entries(plain(input).properties)
-    .filter(([name]) => !WITHHELD.has(name))
-    .map(([name, schema]) => [name, told(schema)] as const);
-  const properties = { ...Object.fromEntries(own), ...(rows === undefined ? {} : PAGE_PROPERTIES) };
+/** The input of an operation as it is offered over a network: without what is withheld, and with approvals required. */
+export function offeredInput({ input }: Operation): ObjectSchema {
+  const own = Object.entries(plain(input).properties).filter(([name]) => !WITHHELD.has(name));
+  const properties = Object.fromEntries(own);
   const required = [...(input.required ?? []), ...REQUIRED.filter((name) => name in properties)];
   return { type: "object", properties, ...(required.length > 0 ? { required } : {}), additionalProperties: false };
+}
+
+function inputOf(operation: Operation): ObjectSchema {
+  const { properties, ...rest } = offeredInput(operation);
+  const own = Object.entries(properties).map(([name, schema]) => [name, told(schema)] as const);
+  const page = operation.rows === undefined ? {} : PAGE_PROPERTIES;
+  return { ...rest, properties: { ...Object.fromEntries(own), ...page } };
 }
 
 /** What no model needs to be told: an example in the description says more. The operation checks all of it. */
@@ -110,12 +131,12 @@ function isNested(schema: object): schema is { readonly type: string } {
   return "type" in schema && (schema.type === "array" || schema.type === "object");
 }
 
-function annotationsOf({ effect }: Operation): Annotations {
+function annotationsOf({ effect, addsUp }: Operation): Annotations {
   return {
     readOnlyHint: effect === "read",
     destructiveHint: effect === "destroy",
     // A plan is applied once and asking again returns its report; undo likewise.
-    idempotentHint: true,
+    idempotentHint: addsUp !== true,
     openWorldHint: false,
   };
 }

@@ -17,6 +17,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   unshare: "util-linux",
   ffprobe: "ffmpeg",
   "redis-server": "redis-server",
+  "systemd-analyze": "systemd",
   chromium: "chromium",
 };
 

@@ -4,10 +4,11 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { parse, Configuration } from "../../shared/index.ts";
+import { readConfiguration } from "../../shared/index.ts";
 import { cliEnvironment } from "../support/cli.ts";
 import { makeMovies, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { fill } from "../shared/managed/managed-place.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -27,6 +28,13 @@ function makeLibrary(): string {
   return library;
 }
 
+/** A managed cache as the README speaks of it. */
+function makeDownloads(): string {
+  const root = makePlace("downloads");
+  for (const name of ["Old Show", "New Show", "Keep Me"]) fill(root, `${name}/film.mkv`, 1000);
+  return root;
+}
+
 /** Commands that are run elsewhere: by the set-up of these very tests, by test/house, by test/host, or by test/bench. */
 const ELSEWHERE = new Set([
   "npm ci",
@@ -40,9 +48,17 @@ const ELSEWHERE = new Set([
 
 describe("the README", () => {
   const commands = blocks("sh").flatMap((block) => block.split("\n").filter((line) => line !== ""));
-  const env = { ...cliEnvironment(), PLAN: "" };
+  const downloads = makeDownloads();
+  const config = join(makePlace("config"), "config.json");
+  writeFileSync(
+    config,
+    (blocks("json").find((text) => /"managed"/.test(text)) ?? "").replace("/srv/downloads", downloads),
+  );
+  const env = { ...cliEnvironment(makePlace("state"), config), PLAN: "" };
   const library = makeLibrary();
   let isStale = true;
+  /** Whether the last run changed caches of the library, so that an undo makes them stale again. */
+  let isOfLibrary = true;
 
   it("has commands", () => assert.ok(commands.length > 15));
 
@@ -56,8 +72,11 @@ describe("the README", () => {
       // The files of this library are no media, which ffprobe says of each.
       const expected = / check /.test(command) && isStale ? 1 : / probe /.test(command) ? 3 : 0;
       assert.equal(status, expected, `${line}\n${stdout}\n${stderr}`);
-      if (/ apply | --apply /.test(command)) isStale = false;
-      if (/ undo /.test(command)) isStale = true;
+      if (/ apply | --apply /.test(command)) {
+        isOfLibrary = !/ evict /.test(command);
+        if (isOfLibrary) isStale = false;
+      }
+      if (/ undo /.test(command) && isOfLibrary) isStale = true;
     });
   }
 
@@ -88,9 +107,21 @@ describe("the README", () => {
     assert.match(timer, /^OnCalendar=Sun 04:00$/m);
   });
 
-  it("has a configuration that is valid", () => {
-    const [text = ""] = blocks("json");
-    assert.equal(parse(Configuration, JSON.parse(text), "README").libraries[0]?.name, "movies");
+  it("has configurations that are valid", () => {
+    const configurations = blocks("json").map((text) => {
+      const file = join(makePlace("config"), "config.json");
+      writeFileSync(file, text);
+      return readConfiguration(file, true);
+    });
+    const names = configurations.flatMap(({ libraries, managed, schedules }) => [
+      ...libraries,
+      ...managed,
+      ...schedules,
+    ]);
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      ["downloads", "quota", "weekly", "movies"],
+    );
   });
 });
 

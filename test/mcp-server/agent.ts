@@ -35,10 +35,21 @@ export type Person = (question: string) => {
   readonly content?: Record<string, boolean>;
 };
 
-/** Starts `cache-ops mcp` with these words and connects to it over standard input and output. */
-export async function connect(era: Era, words: readonly string[], state?: string, person?: Person): Promise<Agent> {
+/**
+ * Starts `cache-ops mcp` with these words and connects to it over standard input and output. Without a configuration
+ * file that is named, all defaults hold.
+ */
+export async function connect(
+  era: Era,
+  words: readonly string[],
+  state?: string,
+  person?: Person,
+  config?: string,
+): Promise<Agent> {
   const env = Object.fromEntries(
-    Object.entries(cliEnvironment(state)).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    Object.entries(cliEnvironment(state, config)).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    ),
   );
   const command = { command: execPath, args: [BIN, "mcp", ...words], env };
   const client = clientOf(era, person);

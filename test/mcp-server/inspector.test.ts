@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execPath } from "node:process";
 
 import { operations } from "../../shared/index.ts";
 import { cliEnvironment } from "../support/cli.ts";
-import { copyLibrary } from "../support/library.ts";
-import { makePlace } from "../support/place.ts";
+import { copyLibrary, writeMedia } from "../support/library.ts";
+import { makeDirectory, makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
 
 const INSPECTOR = new URL(
@@ -35,6 +35,11 @@ describe("the Inspector, over standard input and output,", () => {
     rmSync(join(library.path, "movies/The Matrix (1999)/The Matrix (1999) - 1080p.mkv"));
     library.state = makePlace("state");
     library.home = makePlace("home");
+    const managed = makePlace("managed");
+    writeMedia(join(managed, "Alien"), "film.mkv");
+    // The Inspector hands its server no variables but the usual ones.
+    const config = join(makeDirectory(library.home, ".config", "cache-ops"), "config.json");
+    writeFileSync(config, JSON.stringify({ managed: [{ name: "media", root: managed }] }));
     library.before = treeState(library.path);
   });
 
@@ -77,8 +82,12 @@ describe("the Inspector, over standard input and output,", () => {
   it("calls every tool without an error", async () => {
     for (const { name, effect } of operations) {
       const args = name === "probe" ? { paths: [library.path] } : {};
-      if (effect === "read" && name !== "restore") await call(name, args);
+      if (effect === "read" && !["restore", "info", "warm"].includes(name)) await call(name, args);
     }
+    await call("schedule");
+    assert.equal((await call("reconcile"))["registered"], 1);
+    for (const name of ["register", "touch", "pin", "info", "forget"]) await call(name, { path: "Alien" });
+    assert.equal((await call("warm", { paths: ["Alien"] }))["status"], "empty");
     await call("backup", { archive: "before.tar.gz" });
     assert.equal((await call("restore", { archive: "before.tar.gz" }))["status"], "empty");
     assert.deepEqual(treeState(library.path), library.before);

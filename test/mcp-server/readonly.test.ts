@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { Ajv2020 } from "ajv/dist/2020.js";
 
+import { fill } from "../shared/managed/managed-place.ts";
 import { makePlace } from "../support/place.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { treeState } from "../support/tree.ts";
@@ -126,10 +127,25 @@ const LOOKS: Record<string, Record<string, unknown>[]> = {
   doctor: [{}, { limit: 2 }, { fields: ["status"] }],
 };
 
+const LOOKS_AT_MANAGED: Record<string, Record<string, unknown>[]> = {
+  directories: [{}, { limit: 1 }, { offset: 1, order: "largest" }, { cache: "nothing" }],
+  evict: [
+    {},
+    { detail: "full" },
+    { detail: "full", bytes: 1, policy: "cost" },
+    { detail: "full", bytes: 1, urgent: true },
+    { paths: ["a"] },
+    { paths: ["../a"] },
+    { cache: ["nothing"] },
+  ],
+  info: [{}, { path: "a" }, { path: "nothing" }, { path: "/etc" }],
+  warm: [{}, { paths: ["a"] }, { paths: ["nothing"] }],
+};
+
 describe("a tool that says it only reads", () => {
   it("is each one of those that are tried here", () => {
     const reading = TOOLS.filter(({ annotations }) => annotations.readOnlyHint).map(({ operation }) => operation.name);
-    assert.deepEqual(reading.toSorted(), Object.keys(LOOKS).toSorted());
+    assert.deepEqual(reading.toSorted(), Object.keys({ ...LOOKS, ...LOOKS_AT_MANAGED }).toSorted());
   });
 
   for (const [claim, make] of Object.entries(SCENES)) {
@@ -146,6 +162,21 @@ describe("a tool that says it only reads", () => {
       }
     });
   }
+
+  it("leaves a managed cache as it was, and answers by its schema", async () => {
+    const root = makePlace("managed");
+    for (const name of ["a", "b", "c"]) fill(root, `${name}/film.mkv`, 1000);
+    const config = { managed: [{ name: "downloads", root, maxBytes: 2500 }] };
+    const server = serveInside({ libraries: {}, config });
+    await server.call("reconcile");
+    const before = treeState(root);
+    for (const [tool, inputs] of Object.entries(LOOKS_AT_MANAGED)) {
+      for (const input of inputs) {
+        assertValid(tool, await server.call(tool, input));
+        assert.deepEqual(treeState(root), before, `${tool} ${JSON.stringify(input)}`);
+      }
+    }
+  });
 
   it("leaves a library alone that nobody may write to, and still answers", async () => {
     const library = copyLibrary();
