@@ -11,6 +11,8 @@ import { coreSettings, editorSettings } from "./settings.ts";
 
 /** Id of the provider, here and in package.json. */
 const PROVIDER = "cacheOps.agents";
+/** Every tool costs each conversation, so those for managed caches are offered only where there are some. */
+const MANAGED_TOOLS = "default,managed";
 
 /**
  * Offers agents an MCP server on this editor's own history, and the servers on other hosts that the settings name.
@@ -51,7 +53,10 @@ function ownServer(editor: Editor): vscode.McpStdioServerDefinition {
   return new vscode.McpStdioServerDefinition("Cache Ops", command, words, { ...env }, `${version}+${hash}`);
 }
 
-/** The own server with the places it shares with the editor; `undefined`, and a message, when they cannot be had. */
+/**
+ * The own server with the places it shares with the editor, and with the tools for managed caches where there are some;
+ * `undefined`, and a message, when they cannot be had.
+ */
 async function withPlaces(
   editor: Editor,
   server: vscode.McpStdioServerDefinition,
@@ -60,6 +65,8 @@ async function withPlaces(
   try {
     const { env } = await prepareCommandLine(editor, token);
     server.env = { ...env };
+    const { managed } = (await editor.engine.request("places", {}, { token })).configuration;
+    if (managed.length > 0 && !server.args.includes(MANAGED_TOOLS)) server.args.push("--tools", MANAGED_TOOLS);
     return server;
   } catch (error) {
     // Not awaited: the editor waits for the server, and a message may stand for long.

@@ -43,10 +43,9 @@ const FLOWS: Readonly<Record<string, Flow>> = {
   check,
   cleanup: (editor, input) => plan(editor, "cleanup", input),
   repair: (editor, input) => plan(editor, "repair", input),
-  restore: async (editor, input) => {
-    const chosen = input ?? (await askForInput(editor, operationNamed("restore")));
-    if (chosen !== undefined) await plan(editor, "restore", chosen);
-  },
+  evict: (editor, input) => plan(editor, "evict", input),
+  restore: (editor, input) => planAsked(editor, "restore", input),
+  warm: (editor, input) => planAsked(editor, "warm", input),
   scan: async (editor, given) => {
     const input = given ?? (await choosePlaces(editor, "scan"));
     if (input !== undefined) await runScan(editor, input);
@@ -83,9 +82,17 @@ async function check(editor: Editor, input: Input | undefined): Promise<void> {
   if (choice === show) await vscode.commands.executeCommand("cacheOps.caches.focus");
 }
 
+type PlanOperation = "cleanup" | "repair" | "restore" | "evict" | "warm";
+
+/** Asks for everything that a plan needs, unless it is given, and makes it. */
+async function planAsked(editor: Editor, name: PlanOperation, given: Input | undefined): Promise<void> {
+  const input = given ?? (await askForInput(editor, operationNamed(name)));
+  if (input !== undefined) await plan(editor, name, input);
+}
+
 /** Makes a plan and opens it for review. */
-async function plan(editor: Editor, name: "cleanup" | "repair" | "restore", given: Input | undefined): Promise<void> {
-  const input = given ?? (await choosePlaces(editor, name));
+async function plan(editor: Editor, name: PlanOperation, given: Input | undefined): Promise<void> {
+  const input = given ?? (await (name === "evict" ? chooseManaged(editor) : choosePlaces(editor, name)));
   if (input === undefined) return;
   const result = await invokeShown(editor, name, input);
   if (result !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...result.output, input });
@@ -116,6 +123,25 @@ async function choosePlaces(editor: Editor, name: string): Promise<Input | undef
   const operation = operationNamed(name);
   const choice = await vscode.window.showQuickPick(places, { title: operation.title, placeHolder: "Where?" });
   return choice?.input === "options" ? askForInput(editor, operation) : choice?.input;
+}
+
+/** Asks which managed caches an eviction is about; with only one of them nothing. */
+async function chooseManaged(editor: Editor): Promise<Input | undefined> {
+  const { managed } = (await editor.engine.request("places", {})).configuration;
+  // With none the operation itself says what to do.
+  if (managed.length < 2) return {};
+  const items = [
+    { label: "$(server) All managed caches", input: {} },
+    ...managed.map(({ name, root }) => ({
+      label: `$(server) ${name}`,
+      description: withoutIcons(root),
+      input: { cache: [name] },
+    })),
+    { label: "$(settings) With options…", input: undefined },
+  ];
+  const operation = operationNamed("evict");
+  const choice = await vscode.window.showQuickPick(items, { title: operation.title, placeHolder: "Where?" });
+  return choice === undefined ? undefined : (choice.input ?? askForInput(editor, operation));
 }
 
 async function undo(editor: Editor, input: Input | undefined): Promise<void> {

@@ -16,6 +16,7 @@ import { registerReports } from "./report.ts";
 import { registerReview } from "./review/review.ts";
 import { makeRuns } from "./runs.ts";
 import { registerSchedule } from "./schedule.ts";
+import { registerSchedules } from "./schedules-tree.ts";
 import { registerStatusBar } from "./status.ts";
 import { registerTasks } from "./tasks.ts";
 
@@ -41,5 +42,6 @@ export function activate(extension: vscode.ExtensionContext): void {
   registerAgents(editor);
   registerTasks(editor);
   registerSchedule(editor);
+  registerSchedules(editor);
   registerDecorations(editor);
 }

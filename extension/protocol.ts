@@ -3,11 +3,14 @@ import type {
   Configuration,
   Description,
   Inspection,
+  ManagedListing,
+  ManagedSurvey,
   MediaAuditSurvey,
   Outcome,
   Problem,
   ProbeCaches,
   Progress,
+  QuarantinedRow,
   View,
 } from "@cache-ops/shared";
 
@@ -140,15 +143,33 @@ export type ProbedMedia =
   | { readonly state: "failed"; readonly message: string }
   | null;
 
+/** A managed cache with its settings and what it holds. */
+export interface ManagedFigures extends ManagedSurvey {
+  readonly cache: Configuration["managed"][number];
+}
+
+export type ManagedRow = ManagedListing["rows"][number];
+export type { QuarantinedRow };
+
+/** Directories of a managed cache, the longest unused first. `total`: all that are registered. */
+export interface ManagedPage extends Page<ManagedRow> {
+  readonly figures: ManagedFigures;
+  /** What would go now, unless it is in use. */
+  readonly due: ManagedListing["due"];
+  readonly warnings: ManagedListing["warnings"];
+}
+
 /** What a plan does in one directory. */
 export interface PlanGroup {
-  /** The cache file; for media-audit's, the directory that its files lie in. */
+  /** The cache file; for media-audit's, the directory that its files lie in; for a managed cache, its root. */
   readonly cache: string;
   readonly label: string;
   /** Numbers of its changes. */
   readonly ids: readonly number[];
-  /** Bytes freed there. */
+  /** Bytes freed there at once. */
   readonly bytes: number;
+  /** Bytes of directories that go to the quarantine, and are freed later. */
+  readonly quarantinedBytes: number;
 }
 
 export interface PlanOverview {
@@ -161,6 +182,10 @@ export interface PlanOverview {
   readonly entries: number;
   readonly caches: number;
   readonly bytes: number;
+  /** Bytes of directories that go to the quarantine, and are freed later. */
+  readonly quarantinedBytes: number;
+  /** Directories that go for good: no undo brings them back. */
+  readonly forGood: { readonly directories: number; readonly bytes: number };
   readonly groups: Page<PlanGroup>;
   readonly skipped: readonly { readonly rule: string; readonly count: number }[];
   readonly blocked: readonly Blocked[];
@@ -210,6 +235,10 @@ export interface Requests {
   probeCache: [Record<string, never>, ProbeCacheFigures | { readonly trouble: string } | null];
   /** What ffprobe says of one media file (absolute path): from the central cache, or probed now and kept there. */
   probedMedia: [{ path: string }, ProbedMedia];
+  /** A managed cache by its name, with some of its directories. */
+  managed: [{ cache: string; offset: number; limit: number }, ManagedPage];
+  /** What was evicted from it and can still be put back, the longest there first. */
+  quarantined: [{ cache: string }, readonly QuarantinedRow[]];
   inspect: [{ cache: string; text?: string }, Inspection];
   plan: [{ plan: string; offset: number; limit: number }, PlanOverview];
   changes: [{ plan: string; ids: readonly number[] }, readonly Change[]];

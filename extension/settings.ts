@@ -22,6 +22,13 @@ const CORE = [
   "probe.memoryEntries",
   "probe.memoryBytes",
   "probe.mediaAudit",
+  "managed",
+  "schedules",
+  "service.webhooks",
+  "service.checkEvery",
+  "service.forecastDays",
+  "cluster.enabled",
+  "cluster.lease",
 ] as const;
 
 /** What the settings say about the core: only what somebody set, so that the configuration file decides the rest. */

@@ -23,4 +23,4 @@ export const OFFERED: readonly string[] = OPERATIONS.filter(
   ({ effect, required }) => effect === "read" && required.length === 0,
 )
   .map(({ name }) => name)
-  .filter((name) => name !== "repair" && name !== "history");
+  .filter((name) => !["repair", "history", "warm"].includes(name));

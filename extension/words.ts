@@ -104,6 +104,26 @@ export const RULES: Readonly<Record<string, string>> = {
   not_included: "It does not match what was to be included.",
   excluded: "It matches what was to be left out.",
 
+  // Directories of managed caches that go, and why not.
+  ttl: "It has expired: {}.",
+  max_age: "It is too old: {}.",
+  over_quota: "The quota is used up, and it is its turn: {}.",
+  disk_full: "The disk is full: {}.",
+  room_asked_for: "Room was asked for, and it is its turn: {}.",
+  asked_for: "Its eviction was asked for: {}.",
+  cold: "Nobody used it for long: {}.",
+  quarantine_over: "Its time in the quarantine is over. It was moved there {}.",
+  pack_not_needed: "It has been at its place since {}, so its pack is not needed any more.",
+  packed: "It was packed {}, and is to come back.",
+  archived: "It was archived {}, and is to come back.",
+  already_there: "It is there already.",
+  not_packed: "It was neither packed nor archived here.",
+  not_there: "It is in the register, but not on the disk.",
+  open_files: "Somebody has a file in it open: {}.",
+  recent_write: "Something in it was written only just now: {}.",
+  lock_file: "A lock in it says that somebody works there: {}.",
+  unfinished_download: "A file in it is not whole yet: {}.",
+
   // What a restore puts back, and why not.
   missing_since_backup: "It was there when the backup was made, and is gone.",
   differs_from_backup: "It is not as it was when the backup was made: {}.",

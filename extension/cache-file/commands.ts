@@ -7,7 +7,7 @@ import type * as vscode from "vscode";
 import { isStale } from "../problems.ts";
 
 /** Commands that hover, lenses and quick fixes lead to. Each opens a review, or asks; none changes anything itself. */
-export const COMMANDS = ["cacheOps.cleanThis", "cacheOps.pin", "cacheOps.repair", "cacheOps.cleanup"] as const;
+export const COMMANDS = ["cacheOps.cleanThis", "cacheOps.keep", "cacheOps.repair", "cacheOps.cleanup"] as const;
 
 /** A way out of a problem. */
 export interface Remedy {
@@ -22,7 +22,7 @@ export function remediesFor({ uri }: vscode.TextDocument, entry: InspectedEntry)
   const directory = dirname(cache);
   const { key, name, problem } = entry;
   const keep: Remedy[] =
-    name === null ? [] : [{ command: "cacheOps.pin", title: "Keep this entry", argument: { cache, name } }];
+    name === null ? [] : [{ command: "cacheOps.keep", title: "Keep this entry", argument: { cache, name } }];
   if (isStale(problem)) {
     const argument = { cache, entry: key };
     return [{ command: "cacheOps.cleanThis", title: "Clean up this entry (review first)…", argument }, ...keep];

@@ -9,6 +9,14 @@ import { patternOf } from "../pattern.ts";
 import { plain } from "../plain.ts";
 import { PROBLEMS } from "../problems.ts";
 import type { Sort } from "../protocol.ts";
+import {
+  changeDirectory,
+  evictThis,
+  forgetDirectory,
+  placeOf,
+  reconcileThis,
+  registerDirectory,
+} from "./managed-commands.ts";
 import type { Node } from "./nodes.ts";
 import { forgetAll, planMediaAudit, repairProbeCache } from "./probe-commands.ts";
 import { reviewOnly } from "./review-only.ts";
@@ -47,7 +55,7 @@ export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
   command("openEntry", (node: Node) => openCache(node));
   command("revealMedia", (node: Node) => revealMedia(node));
   command("copyPath", (node: Node) => vscode.env.clipboard.writeText(pathOf(node)));
-  command("pin", (target: Node | { readonly cache: string; readonly name: string }) => pin(editor, target));
+  command("keep", (target: Node | { readonly cache: string; readonly name: string }) => keep(editor, target));
   command("probeAgain", (node: Node) => probeAgain(editor, node));
   command("cleanThis", async (target: Node | Target) => {
     if (!("type" in target)) await cleanThis(editor, target);
@@ -61,7 +69,43 @@ export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
   command("forgetAll", async () => {
     if (await forgetAll(editor)) tree.showAgain();
   });
+  registerManaged(editor, tree, command);
   command("cleanHere", (uri: vscode.Uri) => cleanThis(editor, { directory: uri.fsPath, isDeep: true }));
+}
+
+type Directory = Extract<Node, { type: "managedDirectory" }>;
+type Section = Extract<Node, { type: "managed" }>;
+
+/** What can be done to managed caches and their directories; what changes them has the tree look again. */
+function registerManaged(
+  editor: Editor,
+  tree: CachesTree,
+  command: (name: string, work: (...args: never[]) => unknown) => void,
+): void {
+  const onNode = (name: string, work: (node: never) => unknown) =>
+    command(name, async (node: never) => {
+      // The editor knows no element of a row that is being fetched again.
+      if (node !== undefined) await work(node);
+      else void vscode.window.showInformationMessage("Cache Ops: the list was just being refreshed; please try again.");
+    });
+  const changing = (name: string, work: (node: never) => Promise<boolean>) =>
+    onNode(name, async (node: never) => {
+      if (await work(node)) tree.showAgain();
+    });
+  onNode("managed.evict", (node: Node) => evictThis(node));
+  onNode("managed.reveal", (node: Node) => revealPath(placeOf(node) ?? ""));
+  onNode("managed.explain", ({ cache, row: { path } }: Directory) =>
+    vscode.commands.executeCommand("cacheOps.info", { cache, path }),
+  );
+  onNode("managed.putBack", ({ row }: Extract<Node, { type: "quarantined" }>) =>
+    vscode.commands.executeCommand("cacheOps.undo", { run: row.run }),
+  );
+  changing("managed.pin", (node: Directory) => changeDirectory(editor, "pin", node));
+  changing("managed.release", (node: Directory) => changeDirectory(editor, "pin", node, { release: true }));
+  changing("managed.touch", (node: Directory) => changeDirectory(editor, "touch", node));
+  changing("managed.forget", (node: Directory) => forgetDirectory(editor, node));
+  changing("managed.register", (node: Section) => registerDirectory(editor, node));
+  changing("managed.reconcile", (node: Section) => reconcileThis(editor, node));
 }
 
 function isMediaAudit(node: Node): node is Extract<Node, { type: "mediaAudit" | "mediaAuditEntry" }> {
@@ -118,7 +162,10 @@ async function openCache(node: Node): Promise<void> {
 }
 
 async function revealMedia(node: Node): Promise<void> {
-  const path = mediaOf(node) ?? pathOf(node);
+  await revealPath(mediaOf(node) ?? pathOf(node));
+}
+
+async function revealPath(path: string): Promise<void> {
   const uri = vscode.Uri.file(path);
   const isThere = await vscode.workspace.fs.stat(uri).then(
     () => true,
@@ -162,7 +209,12 @@ function pathOf(node: Node): string {
       return node.place;
     case "mediaAuditEntry":
       return node.row.path;
+    case "managed":
+    case "managedDirectory":
+    case "quarantined":
+      return placeOf(node) ?? "";
     case "probeCache":
+    case "quarantine":
     case "fact":
     case "more":
     case "message":
@@ -184,6 +236,10 @@ function targetOf(node: Node): Target {
     case "mediaAudit":
     case "mediaAuditEntry":
     case "probeCache":
+    case "managed":
+    case "managedDirectory":
+    case "quarantine":
+    case "quarantined":
     case "fact":
     case "more":
     case "message":
@@ -201,7 +257,7 @@ async function probeAgain(editor: Editor, node: Node): Promise<void> {
 }
 
 /** Adds a media file to the patterns whose entries are kept, in the user's settings. */
-async function pin(editor: Editor, target: Node | { readonly cache: string; readonly name: string }): Promise<void> {
+async function keep(editor: Editor, target: Node | { readonly cache: string; readonly name: string }): Promise<void> {
   const path = "type" in target ? mediaOf(target) : join(dirname(target.cache), target.name);
   if (path === null) return;
   const pattern = patternOf(relative((await editor.libraries.rootOf(path)) ?? dirname(path), path));

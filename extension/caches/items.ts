@@ -9,13 +9,21 @@ import { linesOf } from "../plain.ts";
 import { countsText, iconOf, isStale } from "../problems.ts";
 import { STATES } from "../root-state.ts";
 import { explain } from "../words.ts";
+import { managedDirectoryItem, managedItem, quarantinedItem, quarantineItem } from "./managed-items.ts";
+import type { ManagedSections } from "./managed-sections.ts";
 import { idOf, type Node } from "./nodes.ts";
 import { mediaAuditEntryItem, mediaAuditItem, probeCacheItem } from "./probe-items.ts";
 import type { ProbeSections } from "./probe-sections.ts";
 
+/** What is known of the sections that are looked into when they are opened. */
+export interface Sections {
+  readonly probes: ProbeSections;
+  readonly managed: ManagedSections;
+}
+
 /** How a node is shown. */
-export function itemOf(node: Node, now: number, probes: ProbeSections): vscode.TreeItem {
-  const item = bare(node, now, probes);
+export function itemOf(node: Node, now: number, sections: Sections): vscode.TreeItem {
+  const item = bare(node, now, sections);
   // Rows that stand for nothing lasting need no identity.
   if (node.type !== "message") item.id = idOf(node);
   // Else the tooltip would be read out, without the figures beside the name.
@@ -27,7 +35,7 @@ export function itemOf(node: Node, now: number, probes: ProbeSections): vscode.T
 
 const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
 
-function bare(node: Node, now: number, probes: ProbeSections): vscode.TreeItem {
+function bare(node: Node, now: number, { probes, managed }: Sections): vscode.TreeItem {
   switch (node.type) {
     case "root":
       return rootItem(node);
@@ -52,6 +60,14 @@ function bare(node: Node, now: number, probes: ProbeSections): vscode.TreeItem {
       return mediaAuditEntryItem(node.row, now);
     case "probeCache":
       return probeCacheItem(probes.central);
+    case "managed":
+      return managedItem(node, managed.sightOf(node));
+    case "managedDirectory":
+      return managedDirectoryItem(node, now);
+    case "quarantine":
+      return quarantineItem(node);
+    case "quarantined":
+      return quarantinedItem(node, now);
     case "fact": {
       const item = new vscode.TreeItem(node.label, None);
       item.description = node.text;

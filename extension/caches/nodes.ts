@@ -1,10 +1,10 @@
 import type { InspectedEntry } from "@cache-ops/shared";
 
-import type { DirectoryRow, FileProblem, MediaAuditRow, RootRow } from "../protocol.ts";
+import type { DirectoryRow, FileProblem, ManagedRow, MediaAuditRow, QuarantinedRow, RootRow } from "../protocol.ts";
 
 /**
  * What the tree of caches is made of: library → directory → cache file → entries; a cache of media-audit → its entries;
- * the central cache of probe results → its figures.
+ * the central cache of probe results → its figures; a managed cache → its directories and its quarantine.
  */
 export type Node =
   | { readonly type: "root"; readonly row: RootRow }
@@ -15,6 +15,10 @@ export type Node =
   | { readonly type: "mediaAudit"; readonly place: string; readonly isOnly: boolean }
   | { readonly type: "mediaAuditEntry"; readonly place: string; readonly row: MediaAuditRow }
   | { readonly type: "probeCache" }
+  | { readonly type: "managed"; readonly name: string; readonly root: string }
+  | { readonly type: "managedDirectory"; readonly cache: string; readonly root: string; readonly row: ManagedRow }
+  | { readonly type: "quarantine"; readonly cache: string; readonly count: number }
+  | { readonly type: "quarantined"; readonly cache: string; readonly row: QuarantinedRow }
   | { readonly type: "fact"; readonly label: string; readonly text: string; readonly icon: string }
   | { readonly type: "more"; readonly parent: Node; readonly shown: number; readonly total: number }
   | { readonly type: "message"; readonly text: string; readonly isError: boolean };
@@ -38,6 +42,14 @@ export function idOf(node: Node): string {
       return `mediaAudit ${node.row.path}`;
     case "probeCache":
       return "probeCache";
+    case "managed":
+      return `managed ${node.name}`;
+    case "managedDirectory":
+      return `managed ${node.cache} ${node.row.path}`;
+    case "quarantine":
+      return `quarantine ${node.cache}`;
+    case "quarantined":
+      return `quarantined ${node.row.place}`;
     case "fact":
       return `fact ${node.label}`;
     case "more":

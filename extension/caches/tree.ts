@@ -9,6 +9,7 @@ import { isStale } from "../problems.ts";
 import type { Selection } from "../protocol.ts";
 import { editorSettings } from "../settings.ts";
 import { itemOf } from "./items.ts";
+import { makeManagedSections } from "./managed-sections.ts";
 import { idOf, type Node } from "./nodes.ts";
 import { makeProbeSections } from "./probe-sections.ts";
 import { makeWatch } from "./watch.ts";
@@ -23,25 +24,27 @@ export interface CachesTree {
   showMore(node: Node): void;
   /** Looks at the libraries again and shows what is there. */
   refresh(): Promise<void>;
-  /** Shows the caches of probe results as they are now. */
+  /** Shows the caches of probe results and the managed ones as they are now. */
   showAgain(): void;
   reveal(cache: string): Promise<void>;
 }
 
 /**
- * Shows the libraries with their caches and entries, and the caches of probe results. Nothing is looked at before the
- * view is first seen.
+ * Shows the libraries with their caches and entries, the caches of probe results and the managed ones. Nothing is looked
+ * at before the view is first seen.
  */
-export function makeCachesTree({ extension, engine, libraries, log }: Editor): CachesTree {
+export function makeCachesTree({ extension, engine, libraries, runs, log }: Editor): CachesTree {
   const changed = new vscode.EventEmitter<Node | undefined>();
   const shown = new Map<string, number>();
   const watch = makeWatch((directories) => libraries.lookAgain(directories));
   const probes = makeProbeSections(engine, (node) => changed.fire(node));
+  const managed = makeManagedSections(engine, (node) => changed.fire(node));
+  let seenRuns: string | undefined;
   let selection: Selection = { problems: [], search: "", sort: editorSettings().sort };
 
   const provider: vscode.TreeDataProvider<Node> = {
     onDidChangeTreeData: changed.event,
-    getTreeItem: (node) => itemOf(node, Date.now(), probes),
+    getTreeItem: (node) => itemOf(node, Date.now(), { probes, managed }),
     async getChildren(node) {
       try {
         return await childrenOf(node);
@@ -59,7 +62,8 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       case undefined: {
         const options = { location: { viewId: "cacheOps.caches" } };
         const { roots } = await vscode.window.withProgress(options, () => libraries.look(false));
-        return [...roots.map((row) => ({ type: "root", row }) as const), ...(await probes.sections())];
+        const libraryNodes = roots.map((row) => ({ type: "root", row }) as const);
+        return [...libraryNodes, ...(await managed.sections()), ...(await probes.sections())];
       }
       case "root":
         return directoriesOf(node);
@@ -81,6 +85,10 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       }
       case "probeCache":
         return probes.factsOf(node);
+      case "managed":
+        return managedDirectoriesOf(node);
+      case "quarantine":
+        return managed.quarantineOf(node);
       default:
         return [];
     }
@@ -96,6 +104,15 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       rows.map((row) => ({ type: "directory", root, row })),
       total,
     );
+  };
+
+  const managedDirectoriesOf = async (node: Extract<Node, { type: "managed" }>): Promise<Node[]> => {
+    const { rows, total, warnings } = await managed.directoriesOf(node, shown.get(idOf(node)) ?? PAGE);
+    const count = managed.sightOf(node)?.figures.quarantined ?? 0;
+    const quarantine: Node[] = count === 0 ? [] : [{ type: "quarantine", cache: node.name, count }];
+    const none: Node = { type: "message", text: "No directory is registered. Reconcile finds them.", isError: false };
+    const told: Node[] = warnings.map((text) => ({ type: "message", text, isError: true }));
+    return [...told, ...quarantine, ...(total === 0 ? [none] : withMore(node, rows, total))];
   };
 
   const emptyText = (caches: number) => (caches === 0 ? "No cache is in here." : "Nothing matches the filter.");
@@ -170,12 +187,18 @@ export function makeCachesTree({ extension, engine, libraries, log }: Editor): C
       // The rows hold their figures, so whatever was looked at again is fetched again: only what is expanded is.
       if (directories === undefined || directories.length > 0) changed.fire(undefined);
     }),
+    // An eviction or its undo, by whomever. The history is also read when only something else in the store changed.
+    runs.onDidChange(() => {
+      const [before, now] = [seenRuns, runs.lines?.map(({ run, status }) => `${run} ${status}`).join()];
+      seenRuns = now;
+      if (now !== before && managed.isKnown) changed.fire(undefined);
+    }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("cacheOps.tree.sort")) {
         selection = { ...selection, sort: editorSettings().sort };
         changed.fire(undefined);
       }
-      const places = ["probe.mediaAudit", "configurationFile", "stateDirectory"];
+      const places = ["probe.mediaAudit", "managed", "configurationFile", "stateDirectory"];
       if (places.some((name) => event.affectsConfiguration(`cacheOps.${name}`))) changed.fire(undefined);
     }),
   );

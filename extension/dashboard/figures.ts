@@ -67,6 +67,32 @@ export interface ProbeFigures {
   readonly hitRate: number | null;
 }
 
+/** A managed cache, or why nothing is known of it. */
+export interface ManagedFigures {
+  readonly name: string;
+  /** Its root, as it may be shown. */
+  readonly directory: string;
+  readonly use: ManagedUse | { readonly trouble: string };
+}
+
+/** How full a managed cache is, and how it was used. */
+export interface ManagedUse {
+  readonly directories: number;
+  readonly bytes: number;
+  /** `null`: there is no quota. */
+  readonly maxBytes: number | null;
+  /** Shares of the quota: above which directories go, and down to which. */
+  readonly highWatermark: number;
+  readonly lowWatermark: number;
+  readonly quarantined: number;
+  readonly freeBytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  readonly reclaimedBytes: number;
+  readonly daysUntilFull: number | null;
+}
+
 /** Everything the dashboard shows. */
 export interface Dashboard {
   /** When the libraries were looked at, in milliseconds since 1970. */
@@ -74,6 +100,8 @@ export interface Dashboard {
   /** Absent until something was probed. */
   readonly probe?: ProbeFigures;
   readonly libraries: readonly LibraryFigures[];
+  /** The managed caches; absent when none is configured. */
+  readonly managed?: readonly ManagedFigures[];
   /** `null` when no library can be looked at. */
   readonly media: MediaFigures | null;
   /** Cache files by size, smallest class first. */

@@ -2,6 +2,7 @@ import { freedChart, runsChart, showChart, type Chart } from "./charts.ts";
 import { element, section } from "./element.ts";
 import type { Dashboard } from "./figures.ts";
 import { librariesSection, notCounted } from "./libraries.ts";
+import { managedSection } from "./managed.ts";
 import { distributionSection, mediaSection } from "./media.ts";
 import type { FromPage, ToPage } from "./messages.ts";
 import { moment, updateMoments } from "./moment.ts";
@@ -89,7 +90,8 @@ function sectionsOf(dashboard: Dashboard): HTMLElement[] {
       render();
     },
   });
-  if (libraries.length === 0) return [welcome(), ...(dashboard.runs.length > 0 ? [runs] : [])];
+  const managed = dashboard.managed === undefined ? [] : [managedSection(dashboard.managed)];
+  if (libraries.length === 0) return [welcome(), ...managed, ...(dashboard.runs.length > 0 ? [runs] : [])];
   const incomplete = notCounted(libraries);
   return [
     ...(incomplete === undefined ? [] : [incomplete]),
@@ -97,6 +99,7 @@ function sectionsOf(dashboard: Dashboard): HTMLElement[] {
       ? []
       : [totalsSection(dashboard, () => host.postMessage({ type: "cleanup" })), problemsSection(healthy)]),
     librariesSection(libraries),
+    ...managed,
     runs,
     ...(media === null || media.files === 0
       ? []

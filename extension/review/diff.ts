@@ -25,6 +25,10 @@ function uriOf(plan: string, file: string, side: "before" | "after"): vscode.Uri
 /** Opens what a plan changes as one diff of several files: each file before and after. */
 export async function openPlanDiff({ engine }: Editor, plan: string): Promise<void> {
   const { total, rows } = await engine.request("files", { plan, limit: MAX_FILES });
+  if (total === 0) {
+    void vscode.window.showInformationMessage("Cache Ops: this plan is about whole directories; there is no diff.");
+    return;
+  }
   const title = total > rows.length ? `${plan}: the first ${rows.length} of ${total} files` : `${plan}: ${total} files`;
   const sides = rows.map(({ file, isNew, isRemoved }) => [
     vscode.Uri.file(file),

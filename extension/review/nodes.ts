@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 
 import type { Change } from "@cache-ops/shared";
-import { formatBytes } from "@cache-ops/shared/units";
+import { formatBytes, formatSeconds } from "@cache-ops/shared/units";
 import { printable } from "@cache-ops/shared/printable";
 import * as vscode from "vscode";
 
@@ -69,15 +69,20 @@ function bare(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
 const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
 
 function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.TreeItem {
-  const { cache, label, ids, bytes } = group;
+  const { cache, label, ids, bytes, quarantinedBytes } = group;
   const taken = ids.filter((id) => !unchecked.has(id)).length;
   const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
   item.id = cache;
   const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
   const changes = `${count} ${ids.length === 1 ? "change" : "changes"}`;
   const [size, deed] = [formatBytes(Math.abs(bytes)), bytes < 0 ? "taken" : "freed"];
-  item.description = `${changes} · ${bytes < 0 ? "+" : ""}${size}`;
-  item.tooltip = linesOf([cache, `${changes}, ${size} ${deed} when all are applied`]);
+  const sizes = [
+    ...(quarantinedBytes > 0 ? [`${formatBytes(quarantinedBytes)} to the quarantine`] : []),
+    ...(quarantinedBytes === 0 || bytes !== 0 ? [`${bytes < 0 ? "+" : ""}${size}`] : []),
+  ];
+  item.description = [changes, ...sizes].join(" · ");
+  const later = quarantinedBytes > 0 ? ["Space in the quarantine is freed when its time is over."] : [];
+  item.tooltip = linesOf([cache, `${changes}, ${size} ${deed} at once when all are applied`, ...later]);
   item.iconPath = new vscode.ThemeIcon("folder");
   item.checkboxState = {
     state: taken > 0 ? Checked : Unchecked,
@@ -87,6 +92,7 @@ function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.Tre
 }
 
 function changeItem(change: Change, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  if (change.tracked !== undefined) return directoryItem(change, change.tracked, unchecked);
   const { id, does, name, path, entry, problem, reason, to, cache } = change;
   const item = new vscode.TreeItem(name ?? basename(path ?? entry ?? cache));
   item.id = `${cache} ${id}`;
@@ -97,14 +103,67 @@ function changeItem(change: Change, unchecked: ReadonlySet<number>): vscode.Tree
     `${DEEDS[does]}${to === undefined ? "" : ` → ${to}`}`,
     explain(problem, reason.rule, reason.observed),
   ]);
+  item.checkboxState = checkboxOf(change, unchecked);
+  item.command = { command: "cacheOps.review.diffOne", title: "Show Change", arguments: [change] };
+  return item;
+}
+
+/** A whole directory of a managed cache. What goes for good is not to be overlooked. */
+function directoryItem(
+  change: Change,
+  { keepSeconds }: NonNullable<Change["tracked"]>,
+  unchecked: ReadonlySet<number>,
+): vscode.TreeItem {
+  const { id, does, name, path, entry, problem, reason, cache, evidence, pack } = change;
+  const item = new vscode.TreeItem(name ?? entry ?? cache);
+  const tree = evidence.find((each) => each.expect === "tree") ?? pack?.tree;
+  const isForGood = does === "delete" || does === "purge";
+  const what = does === "evict" ? `to the quarantine for ${formatSeconds(keepSeconds)}` : FATES[does];
+  item.id = `${cache} ${id}`;
+  const size = tree === undefined ? [] : [formatBytes(tree.bytes)];
+  item.description = [what ?? does, ...size, shortReason(reason.rule)].join(" · ");
+  item.iconPath = isForGood
+    ? new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.errorForeground"))
+    : iconOf(problem);
+  item.tooltip = linesOf([
+    path ?? cache,
+    DEEDS[does],
+    isForGood ? "This cannot be undone." : "",
+    explain(problem, reason.rule, reason.observed),
+    reason.observed === null ? "" : `Seen: ${reason.observed}`,
+    reason.threshold === undefined ? "" : `Limit: ${reason.threshold}`,
+  ]);
+  item.checkboxState = checkboxOf(change, unchecked);
+  return item;
+}
+
+/** What becomes of a directory, in a few words. */
+const FATES: Readonly<Partial<Record<Change["does"], string>>> = {
+  delete: "DELETED FOR GOOD",
+  purge: "PURGED FOR GOOD",
+  compress: "compressed",
+  archive: "archived",
+  warm: "brought back",
+};
+
+function shortReason(rule: string): string {
+  return REASONS[rule] ?? rule.replaceAll("_", " ");
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ttl: "expired",
+  max_age: "too old",
+  quarantine_over: "its time in the quarantine is over",
+  disk_full: "the disk is full",
+};
+
+function checkboxOf({ id, does, name }: Change, unchecked: ReadonlySet<number>) {
   const isTaken = !unchecked.has(id);
-  item.checkboxState = {
+  return {
     state: isTaken ? Checked : Unchecked,
     tooltip: isTaken ? "Take this change out of the plan" : "Take this change into the plan",
     accessibilityInformation: { label: `${does} ${name ?? ""}` },
   };
-  item.command = { command: "cacheOps.review.diffOne", title: "Show Change", arguments: [change] };
-  return item;
 }
 
 const DEEDS: Readonly<Record<Change["does"], string>> = {
@@ -119,4 +178,10 @@ const DEEDS: Readonly<Record<Change["does"], string>> = {
   record: "Notes a conversion.",
   restore: "Puts this file back as the backup holds it.",
   scan: "Notes what ffprobe found.",
+  evict: "Moves this directory to the quarantine, from where it can be put back.",
+  delete: "Deletes this directory for good, at once.",
+  purge: "Removes this directory for good from where it was kept.",
+  compress: "Packs this directory into one compressed file, and moves it to the quarantine.",
+  archive: "Packs this directory into object storage, and takes it away here.",
+  warm: "Brings this directory back from its pack.",
 };

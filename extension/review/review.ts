@@ -24,6 +24,14 @@ interface Reviewed {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
+/** What a plan frees, and what it only puts aside, in sentences. */
+function effectOf({ bytes, quarantinedBytes }: PlanOverview): string {
+  const freed = `${bytes < 0 ? "Takes" : "Frees"} ${formatBytes(Math.abs(bytes))}.`;
+  if (quarantinedBytes === 0) return freed;
+  const later = `${formatBytes(quarantinedBytes)} go to the quarantine, to be freed later.`;
+  return bytes === 0 ? later : `${freed} ${later}`;
+}
+
 /** Registers the review: a plan as a tree with check boxes and as a diff, until it is applied or put aside. */
 export function registerReview(editor: Editor): void {
   registerPlanDocuments(editor);
@@ -83,7 +91,7 @@ export function registerReview(editor: Editor): void {
     const until = new Date(overview.expiresAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const out = unchecked.size === 0 ? "" : ` ${unchecked.size.toLocaleString()} taken out by you.`;
     view.message = {
-      ready: `Would ${plain(overview.acknowledge)}. ${overview.bytes < 0 ? "Takes" : "Frees"} ${formatBytes(Math.abs(overview.bytes))}.${out} Nothing was changed yet; valid until ${until}.`,
+      ready: `Would ${plain(overview.acknowledge)}. ${effectOf(overview)}${out} Nothing was changed yet; valid until ${until}.`,
       empty: "Nothing to do.",
       blocked: "BLOCKED: this plan cannot be applied. Each cause below says what to do.",
     }[overview.status];
@@ -122,6 +130,18 @@ export function registerReview(editor: Editor): void {
     return result?.output as { readonly plan: string; readonly digest: string } | undefined;
   };
 
+  /** Asks before a plan that takes directories away for good. */
+  const mayLoseForGood = async (plan: string): Promise<boolean> => {
+    const { forGood } = await engine.request("plan", { plan, offset: 0, limit: 0 });
+    const { directories, bytes } = forGood;
+    if (directories === 0) return true;
+    const what = `${directories.toLocaleString()} ${directories === 1 ? "directory" : "directories"}`;
+    const go = "Delete for Good";
+    const question = `Delete ${what} (${formatBytes(bytes)}) for good?`;
+    const detail = "This cannot be undone: nothing of it goes to the quarantine.";
+    return (await vscode.window.showWarningMessage(question, { modal: true, detail }, go)) === go;
+  };
+
   const apply = async () => {
     if (reviewed?.overview.status !== "ready") return;
     const current = reviewed;
@@ -132,10 +152,11 @@ export function registerReview(editor: Editor): void {
     const chosen = await narrowed(current);
     if (chosen === undefined) return;
     const { plan, digest } = chosen;
+    if (!(await mayLoseForGood(plan))) return;
     const result = await invokeShown(editor, "apply", { plan, digest, detail: "full" });
     if (result === undefined) return;
     if (reviewed === current) await show(undefined);
-    await showRun(editor, "Cleanup", result);
+    await showRun(editor, current.overview.operation === "evict" ? "Eviction" : "Cleanup", result);
   };
 
   const allow = async ({ blocked }: Extract<Node, { type: "guard" }>) => {

@@ -12,8 +12,17 @@ import {
   type Survey,
 } from "@cache-ops/shared";
 
-import type { Count, Dashboard, LibraryFigures, MediaFigures, ProbeFigures, RunFigures } from "../dashboard/figures.ts";
+import type {
+  Count,
+  Dashboard,
+  LibraryFigures,
+  ManagedFigures,
+  MediaFigures,
+  ProbeFigures,
+  RunFigures,
+} from "../dashboard/figures.ts";
 import type { RootRow } from "../protocol.ts";
+import type { managedFigures } from "./managed-pages.ts";
 import { summaryOf } from "./survey-pages.ts";
 
 /** What the operations said that the dashboard is made of. */
@@ -23,6 +32,8 @@ export interface DashboardSources {
   readonly stats: Statistics | null;
   /** Figures of the central cache of probe results, if there is one. */
   readonly probe: ProbeFigures | undefined;
+  /** Figures of the managed caches, or why one of them cannot be looked at. */
+  readonly managed: Awaited<ReturnType<typeof managedFigures>>;
   /** Lines of `history`, newest first. */
   readonly runs: readonly Readonly<Record<string, unknown>>[];
   /** How many lines were asked for. */
@@ -31,7 +42,7 @@ export interface DashboardSources {
 
 /** Puts together what the dashboard shows, and asks the disks of the libraries. */
 export async function dashboardOf(
-  { survey, stats, probe, runs, mostRuns }: DashboardSources,
+  { survey, stats, probe, managed, runs, mostRuns }: DashboardSources,
   { configuration }: Pick<Context, "configuration">,
 ): Promise<Dashboard> {
   const { at, roots } = summaryOf(survey);
@@ -40,11 +51,23 @@ export async function dashboardOf(
     at,
     ...(probe === undefined ? {} : { probe }),
     libraries: await Promise.all(roots.map((row) => libraryFigures(row, timeLimitSeconds))),
+    ...(managed.length === 0 ? {} : { managed: managed.map(managedUse) }),
     media: stats === null ? null : mediaFigures(stats),
     cacheSizes: cacheSizes(survey.seen),
     runs: runs.map(runFigures),
     hasOlderRuns: runs.length === mostRuns,
   };
+}
+
+function managedUse(seen: DashboardSources["managed"][number]): ManagedFigures {
+  const { name, root, maxBytes, highWatermark, lowWatermark } = seen.cache;
+  const own = { name, directory: printable(root) };
+  if ("trouble" in seen) return { ...own, use: { trouble: printable(seen.trouble) } };
+  const { totals, quarantined, disk, daysUntilFull } = seen;
+  const { directories, bytes, hits, misses, evictions, reclaimedBytes } = totals;
+  const counters = { directories, bytes, hits, misses, evictions, reclaimedBytes };
+  const limits = { maxBytes: maxBytes ?? null, highWatermark, lowWatermark };
+  return { ...own, use: { ...counters, ...limits, quarantined, freeBytes: disk.free, daysUntilFull } };
 }
 
 async function libraryFigures({ library, root, ...row }: RootRow, timeLimitSeconds: number): Promise<LibraryFigures> {

@@ -2,9 +2,11 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 
 import {
+  assertSchedules,
   cacheHomeIn,
   Configuration,
   loadPlan,
+  objectStorageKeysFrom,
   openState,
   parse,
   readConfiguration,
@@ -92,6 +94,7 @@ export function makeDesk(): Desk {
       stateDirectory: settle().stateDirectory,
       cacheHome: cacheHomeIn(process.env),
       redisUrl: secretFrom(process.env, "CACHE_OPS_REDIS_URL"),
+      objectStorageKeys: objectStorageKeysFrom(process.env),
       configuration: settle().configuration,
     }),
     close,
@@ -104,29 +107,39 @@ function surveyedBy({ configuration: { libraries, timeLimit } }: Places): string
 }
 
 /**
- * Where things lie and what is in force: the configuration file, and over it what the editor's settings say. Libraries
- * and keep patterns of both count; a library of the settings replaces one of the same name.
+ * Where things lie and what is in force: the configuration file, and over it what the editor's settings say. What has a
+ * name (libraries, managed caches, schedules) and keep patterns of both count; one of the settings replaces one of the
+ * same name.
  */
 function placesFor({ stateDirectory, configurationFile, configuration }: CoreSettings): Places {
   const { file, isNamed } = configurationFileOf({ configurationFile });
   const shared = readConfiguration(file, isNamed);
-  const libraries = configuration.libraries ?? [];
-  const names = new Set(libraries.map(({ name }) => name));
   const merged = {
     ...shared,
     ...configuration,
-    libraries: [...shared.libraries.filter(({ name }) => !names.has(name)), ...libraries],
+    libraries: mergeNamed(shared.libraries, configuration.libraries),
+    managed: mergeNamed(shared.managed, configuration.managed),
+    schedules: mergeNamed(shared.schedules, configuration.schedules),
     keep: [...new Set([...shared.keep, ...(configuration.keep ?? [])])],
     guards: { ...shared.guards, ...configuration.guards },
     retention: { ...shared.retention, ...configuration.retention },
     ffprobe: { ...shared.ffprobe, ...configuration.ffprobe },
     probe: { ...shared.probe, ...configuration.probe },
+    service: { ...shared.service, ...configuration.service },
+    cluster: { ...shared.cluster, ...configuration.cluster },
   };
+  const settled = parse(Configuration, merged, "the settings of Cache Ops");
+  assertSchedules(settled.schedules, settled.cluster);
   return {
     stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || OWN.data,
     configurationFile: file,
-    configuration: parse(Configuration, merged, "the settings of Cache Ops"),
+    configuration: settled,
   };
+}
+
+function mergeNamed<T extends { readonly name: string }>(shared: readonly T[], own: readonly T[] = []): T[] {
+  const names = new Set(own.map(({ name }) => name));
+  return [...shared.filter(({ name }) => !names.has(name)), ...own];
 }
 
 const OWN = envPaths("cache-ops", { suffix: "" });

@@ -19,6 +19,7 @@ import {
 import type { Requests, Result } from "../protocol.ts";
 import { dashboardOf, type DashboardSources } from "./dashboard.ts";
 import type { Desk } from "./desk.ts";
+import { managedFigures, managedPage, quarantinedIn } from "./managed-pages.ts";
 import { mediaAuditPage } from "./media-audit-pages.ts";
 import { changesOf, directoriesOf, filesOf, overviewOf } from "./plan-pages.ts";
 import { probedMediaOf, type ProbeOutput } from "./probed-media.ts";
@@ -104,6 +105,10 @@ export const handlers: Handlers = {
     }
   },
 
+  managed: async (params, context) => managedPage(params, context),
+
+  quarantined: async ({ cache }, context) => quarantinedIn(cache, context),
+
   inspect: async ({ cache, text }, context) => inspectCache(cache, text, context),
 
   plan: async ({ plan, offset, limit }, context, desk) =>
@@ -138,7 +143,8 @@ export const handlers: Handlers = {
       hitRate: figures.hitRate,
     };
     const { runs } = (await invoke(named("history"), { limit: MOST_RUNS }, context)) as Pick<DashboardSources, "runs">;
-    return dashboardOf({ survey: known, stats, probe, runs, mostRuns: MOST_RUNS }, context);
+    const managed = await managedFigures(context);
+    return dashboardOf({ survey: known, stats, probe, managed, runs, mostRuns: MOST_RUNS }, context);
   },
 };
 

@@ -21,7 +21,8 @@ export function overviewOf(
 ): PlanOverview {
   // Each file of media-audit's cache is one by itself: they are shown by the directory they lie in.
   const groups = [...Map.groupBy(plan.changes, ({ kind, cache }) => (kind === "probe" ? dirname(cache) : cache))];
-  const freed = freedBytes(plan);
+  const { freed, quarantined } = bytesByChange(plan);
+  const forGood = plan.changes.filter(({ does }) => does === "delete" || does === "purge");
   const rules = Map.groupBy(plan.skipped, ({ rule }) => rule);
   return {
     plan: plan.id,
@@ -33,13 +34,16 @@ export function overviewOf(
     entries: plan.totals.entries,
     caches: plan.totals.caches,
     bytes: plan.totals.bytes,
+    quarantinedBytes: [...quarantined.values()].reduce((sum, bytes) => sum + bytes, 0),
+    forGood: { directories: forGood.length, bytes: sumOf(forGood, freed) },
     groups: {
       total: groups.length,
       rows: groups.slice(offset, offset + limit).map(([cache, changes]): PlanGroup => ({
         cache,
-        label: changes[0]?.kind === "probe" ? join(basename(dirname(cache)), basename(cache)) : labelOf(cache, plan),
+        label: groupLabel(cache, changes[0], plan),
         ids: changes.map(({ id }) => id),
-        bytes: changes.reduce((sum, { id }) => sum + (freed.get(id) ?? 0), 0),
+        bytes: sumOf(changes, freed),
+        quarantinedBytes: sumOf(changes, quarantined),
       })),
     },
     skipped: [...rules].map(([rule, items]) => ({ rule, count: items.length })),
@@ -64,7 +68,7 @@ export function changesOf({ changes }: Plan, ids: readonly number[]): readonly C
 /** The files a plan writes or removes, each once; with `change` only those that this change is about. */
 export function filesOf({ actions }: Plan, limit: number, change: number | undefined): Page<PlannedFile> {
   const byFile = Map.groupBy(
-    actions.filter((action) => action.type !== "release_lock"),
+    actions.filter((action) => action.type === "write_file" || action.type === "remove_file"),
     ({ file }) => file,
   );
   const files = [...byFile].map(([file, steps]): PlannedFile => {
@@ -90,16 +94,29 @@ export function directoriesOf({ work }: Run): string[] {
   return [...new Set(places)];
 }
 
-/** Bytes that the actions free, by the number of the first change each carries out. */
-function freedBytes({ actions }: Plan): ReadonlyMap<number, number> {
-  const freed = new Map<number, number>();
+/** Bytes that the actions free, and that go to quarantines, by the number of the first change each carries out. */
+function bytesByChange({ actions }: Plan) {
+  const [freed, quarantined] = [new Map<number, number>(), new Map<number, number>()];
   for (const action of actions) {
     const [id] = action.changes;
     if (id === undefined || action.type === "release_lock") continue;
     const bytes = (action.seen?.size ?? 0) - (action.type === "write_file" ? action.result.size : 0);
-    freed.set(id, (freed.get(id) ?? 0) + bytes);
+    if (action.type === "quarantine_directory") quarantined.set(id, bytes);
+    else if (action.type === "unpack_directory") freed.set(id, -action.holds.bytes);
+    else if (FREEING.has(action.type)) freed.set(id, (freed.get(id) ?? 0) + bytes);
   }
-  return freed;
+  return { freed, quarantined };
+}
+
+const FREEING: ReadonlySet<string> = new Set(["write_file", "remove_file", "remove_directory", "remove_pack"]);
+
+function sumOf(changes: readonly Change[], bytes: ReadonlyMap<number, number>): number {
+  return changes.reduce((sum, { id }) => sum + (bytes.get(id) ?? 0), 0);
+}
+
+function groupLabel(cache: string, first: Change | undefined, plan: Plan): string {
+  if (first?.tracked !== undefined) return first.tracked.cache;
+  return first?.kind === "probe" ? join(basename(dirname(cache)), basename(cache)) : labelOf(cache, plan);
 }
 
 function labelOf(cache: string, { passports }: Plan): string {

@@ -64,7 +64,7 @@ describe("a server's token", () => {
 
 describe("tasks", () => {
   it("are offered for what only looks, without a word more", () => {
-    assert.deepEqual(OFFERED, ["list", "stats", "check", "cleanup", "doctor"]);
+    assert.deepEqual(OFFERED, ["list", "stats", "check", "cleanup", "directories", "evict", "doctor"]);
   });
 
   it("are any operation with words of text, and nothing else", () => {

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import type { Dashboard, RunFigures } from "../../extension/dashboard/figures.ts";
+import type { Dashboard, ManagedFigures, RunFigures } from "../../extension/dashboard/figures.ts";
 import { makeDesk } from "../../extension/worker/desk.ts";
 import { handlers } from "../../extension/worker/handlers.ts";
 import type { Context } from "../../shared/index.ts";
@@ -82,3 +82,25 @@ export function makeRun(run: string, parts: Partial<RunFigures> = {}): RunFigure
     ...parts,
   };
 }
+
+const USE = {
+  directories: 12,
+  bytes: 9_500_000_000,
+  maxBytes: 10_000_000_000,
+  highWatermark: 0.9,
+  lowWatermark: 0.8,
+  quarantined: 2,
+  freeBytes: 50_000_000_000,
+  hits: 30,
+  misses: 10,
+  evictions: 3,
+  reclaimedBytes: 2_000_000_000,
+  daysUntilFull: 12.2,
+};
+
+/** Managed caches: nearly full, too full, and one of which nothing is known. */
+export const MANAGED: readonly ManagedFigures[] = [
+  { name: "downloads", directory: `/srv/${HOSTILE}`, use: USE },
+  { name: "spool", directory: "/srv/spool", use: { ...USE, bytes: 1_200_000_000, maxBytes: 1_000_000_000 } },
+  { name: "lost", directory: "/srv/lost", use: { trouble: "its register cannot be reached" } },
+];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { Dashboard } from "../../extension/dashboard/figures.ts";
 import { toFromPage } from "../../extension/dashboard/messages.ts";
-import { askWorker, contextOf, HOSTILE, makeFilms, makeLived, makeRun } from "./dashboard-data.ts";
+import { askWorker, contextOf, HOSTILE, makeFilms, makeLived, makeRun, MANAGED } from "./dashboard-data.ts";
 import { changeTheme, eventually, startPageHost, type PageHost, type ShownPage, type Showing } from "./page-host.ts";
 import { THEMES } from "./themes.ts";
 
@@ -84,7 +84,7 @@ describe("the dashboard's page", () => {
   for (const theme of THEMES) {
     it(`has nothing that axe finds wrong in the theme ${theme.name}, wide and narrow`, async () => {
       for (const width of [1280, 320]) {
-        const shown = await show(dashboard, { theme, width });
+        const shown = await show({ ...dashboard, managed: MANAGED }, { theme, width });
         await shown.page.locator("#figures > summary").click();
         await shown.tell({ type: "failed", message: "the worker ended", hint: "Try again." });
         assert.deepEqual(await shown.axe(), []);
@@ -136,6 +136,26 @@ describe("the dashboard's page", () => {
     const { page } = await show();
     const tile = page.locator(".tile", { hasText: "Probe cache" });
     assert.match(await tile.innerText(), /1 result\s+50\s?% of 2 requests answered/);
+  });
+
+  it("shows quotas of managed caches, with their limits, use and forecast, and nothing where there are none", async () => {
+    const without = await show({ ...dashboard, managed: undefined } as unknown as Dashboard);
+    assert.equal(await without.page.locator("#managed").count(), 0);
+    const shown = await show({ ...dashboard, managed: MANAGED });
+    const rows = (await shown.page.locator("#managed tbody tr").allInnerTexts()).map((row) =>
+      row.replaceAll(/\s+/g, " "),
+    );
+    assert.match(
+      rows[0] ?? "",
+      /downloads .*95% of 10 GB in 12 directories Over 90%: evicts down to 80% 2 directories 50 GB 75% of 40 requests 3, 2 GB 12 days/,
+    );
+    assert.match(rows[1] ?? "", /spool .*120% of 1 GB .*Over the quota/);
+    assert.match(rows[2] ?? "", /lost .*register cannot be reached/);
+    assert.equal(await shown.page.locator("#managed img").count(), 0);
+    const marks = await shown.page
+      .locator("#managed .mark")
+      .evaluateAll((all) => all.map((mark) => (mark as HTMLElement).style.insetInlineStart));
+    assert.deepEqual(marks, ["80%", "90%", "80%", "90%"]);
   });
 
   it("counts runs that were undone and what undoing put back", async () => {
@@ -220,7 +240,7 @@ describe("the dashboard's page", () => {
 
   it("fits a window of 320 pixels, and its charts do", async () => {
     const runs = [makeRun("b", { startedAt: Date.parse("2026-03-04T12:00:00Z") }), makeRun("a")];
-    const shown = await show({ ...dashboard, runs }, { width: 320 });
+    const shown = await show({ ...dashboard, runs, managed: MANAGED }, { width: 320 });
     const widths = () =>
       shown.page.evaluate(() => [
         document.documentElement.scrollWidth,

@@ -6,17 +6,20 @@ import { PROBLEMS } from "../../shared/index.ts";
 
 /** Where media-audit's cache is judged; what an import says of an entry is shown by other faces. */
 const MEDIA_AUDIT = ["absence", "draft", "entry", "judge", "scan", "subtree"];
+/** Where directories of managed caches are chosen, and what keeps them. */
+const MANAGED = ["choose", "scan", "cold", "warm", "in-use"];
 const SOURCES = [
   "../../shared/policy.ts",
   "../../shared/archive/draft.ts",
   "../../shared/archive/restore-plan.ts",
   ...sourcesOf("../../shared/caches/directory/"),
+  ...MANAGED.map((name) => `../../shared/caches/managed/${name}.ts`),
   ...MEDIA_AUDIT.map((name) => `../../shared/caches/probe/media-audit/${name}.ts`),
 ];
 
 /** Words with an underscore, or beside `rule`, that are something else: fields of entries, actions, errors. */
 const OTHER =
-  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|codec_(video|audio)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found|cache_time|schema_version)$/;
+  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|codec_(video|audio)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found|cache_time|schema_version|open_files_hidden|not_enough|no_room|pack_gone|invalid_input)$/;
 /** Files that are about the content of entries only. */
 const CONTENT =
   /(schema|statistics|fresh-entry|probed-fields|needs-conversion|entry-edit|python-json|fingerprint|salvage|names|noted-probe)\.ts$/;

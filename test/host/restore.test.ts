@@ -87,6 +87,7 @@ describe("a backup in a real workbench", () => {
     match(await message().innerText(), /Would restore 2 .* under films/i);
     match(await message().innerText(), /Takes \d+ B\./);
     const groups = workbench.view("Review").locator("[role=treeitem][aria-level='1'] .label-name");
+    await groups.nth(1).waitFor({ timeout: 10_000 });
     deepEqual((await groups.allInnerTexts()).toSorted(), ["gone", "torn"]);
     deepEqual(treeState(library), damaged);
     await workbench.screenshot("restore-review");

@@ -120,6 +120,19 @@ describe("what works beside the editor's own views", () => {
       }
     });
 
+    it("offers the tools for managed caches where there are some", async () => {
+      const target = vscode.ConfigurationTarget.Global;
+      await settings().update("managed", [{ name: "downloads", root: place }], target);
+      try {
+        await startUntil((names) => names.some((name) => name.endsWith("evict")));
+        const { registered } = await call("directories", {});
+        assert.equal(registered, 0);
+      } finally {
+        await settings().update("managed", undefined, target);
+        await startUntil((names) => names.length > 0 && !names.some((name) => name.endsWith("evict")));
+      }
+    });
+
     it("offers nothing that changes a cache once the settings say so", async () => {
       await settings().update("agents.readOnly", true, vscode.ConfigurationTarget.Global);
       try {

@@ -55,7 +55,7 @@ describe("help in cache files, in VS Code", () => {
     const cache = document.uri.fsPath;
     assert.deepEqual(links, [
       ["cacheOps.cleanThis", [{ cache, entry: key }]],
-      ["cacheOps.pin", [{ cache, name: "gone.mkv" }]],
+      ["cacheOps.keep", [{ cache, name: "gone.mkv" }]],
     ]);
     assert.match(await hoverAt(document, "kept.mkv"), /In order: its media file is here and unchanged/);
     assert.match(await hoverAt(document, "changed.mkv"), /with another size or time/);
@@ -103,7 +103,7 @@ describe("help in cache files, in VS Code", () => {
       [
         ["Clean up this entry (review first)…", "cacheOps.cleanThis"],
         ["Clean up this cache (review first)…", "cacheOps.cleanThis"],
-        ["Keep this entry", "cacheOps.pin"],
+        ["Keep this entry", "cacheOps.keep"],
       ],
     );
   });
