@@ -19,7 +19,7 @@ import {
 } from "./journal.ts";
 import { lifeOf, thisOwner } from "./owner.ts";
 import { inspectRoot } from "./passport.ts";
-import type { Action, Plan } from "./plan.ts";
+import { isFileAction, type Action, type Plan } from "./plan.ts";
 import { releasePlanned } from "./planned-blob.ts";
 import { forgetPlans, loadPlan } from "./plans.ts";
 import type { Report } from "./report.ts";
@@ -66,7 +66,7 @@ export async function applyPlan(id: string, digest: string | undefined, context:
   }
   if (plan.status === "blocked") throw blockedError(plan);
   const work = { actions: plan.actions, changes: plan.changes, passports: plan.passports, bytes: plan.totals.bytes };
-  await assertRoots(work, context);
+  await assertMayChange(work, context);
   const run = newRun({ plan: id, undoes: null, work }, context);
   // Somebody was faster: what they do is what this plan does.
   if (!beginRun(state, run)) return applyPlan(id, digest, context);
@@ -75,7 +75,7 @@ export async function applyPlan(id: string, digest: string | undefined, context:
 
 /** Begins and carries out work that needs no plan of its own: an undo. */
 export async function carryOutWork(undoes: string, work: Work, context: Context): Promise<Report> {
-  await assertRoots(work, context);
+  await assertMayChange(work, context);
   const run = newRun({ plan: null, undoes, work }, context);
   beginRun(context.state(), run);
   return carryOut(run, [], context);
@@ -86,7 +86,7 @@ export async function goOn(run: Run, context: Context): Promise<Report> {
   if (run.report !== null) return run.report;
   assertDead(run);
   const owner = thisOwner();
-  await assertRoots(run.work, context);
+  await assertMayChange(run.work, context);
   if (!claimRun(context.state(), run, owner)) return goOn(loadRun(context.state(), run.id), context);
   const settled = await settleInterrupted(run, context);
   return carryOut({ ...run, owner }, settled, context);
@@ -125,6 +125,7 @@ async function examined(step: Step, action: Action, scope: StepScope): Promise<P
     const outcome = await examine(step, action, scope);
     if (outcome === "again") return outcome;
     if (outcome === "done") return { state: "done" };
+    if (typeof outcome === "object") return { state: "done", ...outcome };
     const message = `${step.file} was changed by another program while the run was interrupted`;
     return { state: "refused", code: "stale_plan", message };
   } catch (error) {
@@ -162,7 +163,7 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
     );
     context.progress({ message: "applying", done: steps.size, total: run.work.actions.length });
     cancelled = context.signal.aborted;
-    const objection = cancelled || waiting.length === 0 ? undefined : await objectionToRoots(run.work, context);
+    const objection = cancelled || waiting.length === 0 ? undefined : await objectionTo(run.work, context);
     if (objection !== undefined) {
       for (const action of waiting.splice(0)) steps.set(action.seq, refusedStep(action, objection));
     }
@@ -178,7 +179,8 @@ function nextBatch(waiting: Action[], steps: ReadonlyMap<number, Step>): Action[
     const action = waiting[index];
     if (action?.after.every((seq) => steps.has(seq)) === true) {
       batch.push(action);
-      bytes += action.type === "release_lock" ? 0 : (action.seen?.size ?? 0);
+      // Of directories nothing is kept: they stay in the quarantine.
+      bytes += isFileAction(action) ? (action.seen?.size ?? 0) : 0;
       waiting.splice(index, 1);
     } else index += 1;
   }
@@ -206,10 +208,15 @@ async function performBatch(prepared: readonly Prepared[], scope: StepScope): Pr
   const done = await Promise.all(
     prepared.map((item) =>
       // Between two files is the safe point to stop: what was begun is finished.
-      queue.add(async () => (scope.context.signal.aborted ? undefined : perform(item, scope))),
+      queue.add(async () => (scope.context.signal.aborted ? undefined : performFenced(item, scope))),
     ),
   );
   return done.filter((step) => step !== undefined);
+}
+
+async function performFenced(item: Prepared, scope: StepScope): Promise<Step> {
+  const lost = await lostFence(scope.context);
+  return lost === undefined ? perform(item, scope) : { ...item.step, state: "refused", ...refusalOf(lost) };
 }
 
 function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context: Context): Report {
@@ -246,13 +253,15 @@ function scopeOf({ id, work }: Pick<Run, "id" | "work">, context: Context): Step
   return { run: id, realRoots: work.passports.map(({ realPath }) => realPath), context };
 }
 
-async function assertRoots(work: Work, context: Context): Promise<void> {
-  const objection = await objectionToRoots(work, context);
+async function assertMayChange(work: Work, context: Context): Promise<void> {
+  const objection = await objectionTo(work, context);
   if (objection !== undefined) throw objection;
 }
 
-/** The error `blocked` when a root is no longer the place it was when the plan was made. */
-async function objectionToRoots({ passports }: Work, context: Context): Promise<CacheOpsError | undefined> {
+/** The error when the right to change anything was lost, or `blocked` when a root is no longer the place it was. */
+async function objectionTo({ passports }: Work, context: Context): Promise<CacheOpsError | undefined> {
+  const lost = await lostFence(context);
+  if (lost !== undefined) return lost;
   const limit = parseDuration(context.configuration.timeLimit);
   const roots = await Promise.all(
     passports.map(async (passport) => ({
@@ -264,6 +273,16 @@ async function objectionToRoots({ passports }: Work, context: Context): Promise<
   const [first] = guardRoots(roots, []);
   if (first === undefined) return undefined;
   return new CacheOpsError("blocked", `${first.path}: ${first.message} (${first.observed})`, { hint: first.advice });
+}
+
+async function lostFence(context: Context): Promise<CacheOpsError | undefined> {
+  try {
+    await context.fence?.();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CacheOpsError) return error;
+    throw error;
+  }
 }
 
 function blockedError({ id, blocked }: Plan): CacheOpsError {

@@ -119,8 +119,11 @@ function assertUnchanged(target: string, expected: Identity | "absent", name: st
   }
 }
 
-/** Links instead of renaming, because a link fails where something came into being meanwhile. */
-function publishNew(temp: string, target: string, name: string): void {
+/**
+ * Gives a finished temporary file its name, where there is nothing of that name; throws `stale_plan` where there is.
+ * Links instead of renaming, because a link fails where something came into being meanwhile.
+ */
+export function publishNew(temp: string, target: string, name: string): void {
   try {
     linkSync(temp, target);
   } catch (error) {

@@ -1,9 +1,10 @@
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
-import type { Plan } from "./plan.ts";
+import { quarantinedBytesOf, type Plan } from "./plan.ts";
 
 /** Throws `forbidden` when a plan does more than the operator lets this caller do at once. */
-export function assertSize({ totals }: Plan, { bounds }: Context): void {
+export function assertSize(plan: Plan, { bounds }: Context): void {
+  const { totals } = plan;
   const { maxEntries, maxBytes } = bounds ?? {};
   if (maxEntries !== undefined && totals.entries > maxEntries) {
     throw new CacheOpsError(
@@ -14,8 +15,10 @@ export function assertSize({ totals }: Plan, { bounds }: Context): void {
       },
     );
   }
-  if (maxBytes !== undefined && totals.bytes > maxBytes) {
-    throw new CacheOpsError("forbidden", `the plan frees ${totals.bytes} bytes; the operator allows ${maxBytes}`, {
+  // What goes to the quarantine is freed later, without anybody being asked again.
+  const bytes = totals.bytes + quarantinedBytesOf(plan);
+  if (maxBytes !== undefined && bytes > maxBytes) {
+    throw new CacheOpsError("forbidden", `the plan frees ${bytes} bytes; the operator allows ${maxBytes}`, {
       hint: "Make a smaller plan, with maxEntries or for fewer directories.",
     });
   }

@@ -3,6 +3,8 @@ import { dirname, isAbsolute, resolve } from "node:path";
 import { cleanupChange, findLegacy, repairChange } from "./caches/directory/changes.ts";
 import { draftDirectory } from "./caches/directory/draft.ts";
 import { scanDirectories } from "./caches/directory/scan.ts";
+import { draftManaged, evictionOf } from "./caches/managed/draft.ts";
+import { scanManaged, type EvictionRequest } from "./caches/managed/scan.ts";
 import { draftMediaAudit, removalOf, repairMediaAudit } from "./caches/probe/media-audit/draft.ts";
 import { mediaAuditPlaces } from "./caches/probe/media-audit/places.ts";
 import { scanMediaAudit } from "./caches/probe/media-audit/scan.ts";
@@ -13,17 +15,20 @@ import type { Evidence } from "./evidence.ts";
 import { assertConfined, resolveRoots } from "./library.ts";
 import type { Passport } from "./passport.ts";
 import type { Action, Change, PlannedCache } from "./plan.ts";
+import { printable } from "./printable.ts";
 import type { Found, Scan } from "./scan.ts";
 
 /** How to scan, whatever the kind. */
 interface ScanOptions {
   /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
   readonly expiredBefore?: number | undefined;
+  /** What is to go from managed caches beyond what their settings say. */
+  readonly eviction?: EvictionRequest | undefined;
 }
 
 /** What a kind of cache made of files has to offer to be listed, checked, cleaned and repaired. None of it writes. */
 export interface CacheKind {
-  readonly kind: "directory" | "probe";
+  readonly kind: "directory" | "probe" | "managed";
   readonly scan: (passports: readonly Passport[], context: Context, options?: ScanOptions) => Promise<Scan>;
   /** What a migration would bring up to date; found only when that is asked for. */
   readonly findLegacy: (scan: Scan) => Promise<readonly Found[]>;
@@ -60,8 +65,20 @@ const probeCaches: CacheKind = {
   isJudgedByLibraries: true,
 };
 
+/** Directories under TTL, LRU and a quota. Whether one is in use is part of its evidence. */
+const managedCaches: CacheKind = {
+  kind: "managed",
+  scan: scanManaged,
+  findLegacy: async () => [],
+  cleanup: evictionOf,
+  repair: async () => ({ rule: "cannot_be_repaired" }),
+  idle: () => [],
+  draft: draftManaged,
+  isJudgedByLibraries: false,
+};
+
 /** Every kind of cache that lies in files and is changed by plans. */
-const CACHE_KINDS = [directoryCaches, probeCaches] as const;
+const CACHE_KINDS = [directoryCaches, probeCaches, managedCaches] as const;
 
 /** A kind of cache and the directories it is looked for in. */
 export interface KindRoots {
@@ -71,15 +88,21 @@ export interface KindRoots {
 
 /**
  * What some paths and kinds stand for. Without kinds: the caches of the media directories given; without either, the
- * caches of all libraries, and media-audit's. Paths beside the kind `probe` alone are cache directories of media-audit.
+ * caches of all libraries, media-audit's and the managed ones. Paths beside the kind `probe` alone are cache
+ * directories of media-audit, beside `managed` alone names or roots of managed caches.
  *
- * Throws as {@link resolveRoots} does, and `not_found` when media-audit's cache was asked for and there is none.
+ * Throws as {@link resolveRoots} does, and `not_found` when a kind was asked for of which there is none.
  */
 export async function chooseRoots(
   paths: readonly string[],
   kinds: readonly CacheKind["kind"][] | undefined,
   context: Context,
 ): Promise<KindRoots[]> {
+  if (kinds !== undefined && kinds.every((kind) => kind === "managed")) {
+    return [{ kind: managedCaches, roots: await managedRoots(paths, context) }];
+  }
+  const wantsManaged = kinds === undefined ? paths.length === 0 : kinds.includes("managed");
+  const managed = wantsManaged ? context.configuration.managed.map(({ root }) => resolve(root)) : [];
   const wantsProbe = kinds === undefined ? paths.length === 0 : kinds.includes("probe");
   const isProbeOnly = kinds !== undefined && !kinds.includes("directory") && wantsProbe;
   const probe = wantsProbe ? await probeRoots(isProbeOnly ? paths : [], context) : [];
@@ -89,10 +112,11 @@ export async function chooseRoots(
     });
   }
   const hasLibraries = paths.length > 0 || context.configuration.libraries.length > 0;
-  const isDirectoryWanted = !isProbeOnly && (hasLibraries || probe.length === 0);
+  const isDirectoryWanted = !isProbeOnly && (hasLibraries || (probe.length === 0 && managed.length === 0));
   return [
     ...(isDirectoryWanted ? [{ kind: directoryCaches, roots: await resolveRoots(paths, context) }] : []),
     ...(probe.length > 0 ? [{ kind: probeCaches, roots: probe }] : []),
+    ...(managed.length > 0 ? [{ kind: managedCaches, roots: managed }] : []),
   ];
 }
 
@@ -105,6 +129,26 @@ async function probeRoots(paths: readonly string[], context: Context): Promise<r
     });
   }
   const roots = [...new Set(paths.map((path) => resolve(path)))];
+  await assertConfined(roots, context);
+  return roots;
+}
+
+/** Roots of the managed caches that some words name; no words: all. */
+async function managedRoots(words: readonly string[], context: Context): Promise<readonly string[]> {
+  const { managed } = context.configuration;
+  if (managed.length === 0) {
+    throw new CacheOpsError("not_found", "no managed cache is configured", {
+      hint: "Describe one under `managed` in the configuration: its name, its root and its quota.",
+    });
+  }
+  const chosen = words.map((word) => {
+    const cache = managed.find(({ name, root }) => name === word || resolve(root) === word);
+    if (cache !== undefined) return cache;
+    throw new CacheOpsError("invalid_input", `"${printable(word)}" is no managed cache`, {
+      hint: `Managed caches: ${managed.map(({ name }) => name).join(", ")}.`,
+    });
+  });
+  const roots = [...new Set((chosen.length > 0 ? chosen : managed).map(({ root }) => resolve(root)))];
   await assertConfined(roots, context);
   return roots;
 }
@@ -122,6 +166,7 @@ export function joinScans(scans: readonly Scan[]): Scan {
     caches: scans.flatMap(({ caches }) => caches),
     found: scans.flatMap(({ found }) => found),
     troubles: scans.flatMap(({ troubles }) => troubles),
+    skipped: scans.flatMap(({ skipped = [] }) => skipped),
   };
 }
 

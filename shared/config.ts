@@ -2,7 +2,11 @@ import { readFileSync } from "node:fs";
 
 import { Type, type Static } from "typebox";
 
+import { assertManaged, ManagedCache } from "./caches/managed/settings.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
+import { ServiceSettings } from "./service-settings.ts";
+import { assertSchedules } from "./schedulable.ts";
+import { Cluster, Schedule } from "./schedule.ts";
 import { DURATION_PATTERN } from "./units.ts";
 import { parse } from "./validate.ts";
 
@@ -75,6 +79,10 @@ export const Configuration = Type.Object(
       },
       { additionalProperties: false, default: {}, description: "The central cache of ffprobe results." },
     ),
+    managed: Type.Array(ManagedCache, { default: [], description: "Directories kept under TTL, LRU and a quota." }),
+    service: ServiceSettings,
+    schedules: Type.Array(Schedule, { default: [], description: "What `serve` does by itself." }),
+    cluster: Cluster,
     planExpiry: Duration("How long a plan may be applied.", "1h"),
     retention: Type.Object(
       {
@@ -118,5 +126,8 @@ export function readConfiguration(file: string, mustExist: boolean): Configurati
       cause: error,
     });
   }
-  return parse(Configuration, value, `configuration ${file}`);
+  const configuration = parse(Configuration, value, `configuration ${file}`);
+  assertManaged(configuration.managed);
+  assertSchedules(configuration.schedules, configuration.cluster);
+  return configuration;
 }

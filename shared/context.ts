@@ -1,5 +1,7 @@
 import type { Configuration } from "./config.ts";
+import type { ObjectStorageKeys } from "./object-storage-keys.ts";
 import type { State } from "./state.ts";
+import type { LibraryPart } from "./walk.ts";
 
 /** How far a piece of work is. `total` is missing while it is not known. */
 export interface Progress {
@@ -25,10 +27,16 @@ export interface Context {
   readonly configuration: Configuration;
   /** Redis or Valkey behind the probe cache. A secret: it may hold a password, so it is never shown or stored. */
   readonly redisUrl?: string | undefined;
+  /** Keys of the object store that directories are archived to. A secret, never shown or stored. */
+  readonly objectStorageKeys?: ObjectStorageKeys | undefined;
   /** Where the environment says that caches of this user's programs lie (XDG_CACHE_HOME, LOCALAPPDATA), if it does. */
   readonly cacheHome?: string | undefined;
   /** Ceilings the operator set for whoever calls; input can only stay below them. Absent: none. */
   readonly bounds?: Bounds;
+  /** Where hosts share the work on a library: cleanup, check and scan look at this part of it only. */
+  readonly part?: LibraryPart | undefined;
+  /** Asked before every change where work is shared between hosts: throws `locked` once the right to it was lost. */
+  readonly fence?: (() => Promise<void>) | undefined;
 }
 
 /** What a caller may at most do. */

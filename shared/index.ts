@@ -4,11 +4,24 @@ export { cacheHomeIn } from "./caches/probe/media-audit/places.ts";
 export { inspectCache, type Inspection, type InspectedEntry } from "./caches/directory/inspect.ts";
 export { AGE_CLASSES, gatherStatistics, type Statistics } from "./caches/directory/statistics.ts";
 export { getOrProbe } from "./caches/probe/get-or-probe.ts";
+export { daysUntilFull, type UsageSample } from "./caches/managed/forecast.ts";
+export { managedFigures, type ManagedFigures } from "./caches/managed/figures.ts";
+export {
+  listManaged,
+  surveyManaged,
+  surveyQuarantine,
+  type ManagedListing,
+  type ManagedSurvey,
+  type QuarantinedRow,
+} from "./caches/managed/survey.ts";
+export { openUsageHistory, type UsageHistory } from "./caches/managed/usage-history.ts";
 export { openProbeCache } from "./caches/probe/open.ts";
 export type { ProbeCache } from "./caches/probe/probe-cache.ts";
+export { watchManaged, type Watching, type WatchEvent } from "./caches/managed/watch.ts";
 export { Configuration, readConfiguration } from "./config.ts";
 export type { Bounds, Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
+export { runOfPlan, runsEndedSince, type EndedRun } from "./ended-runs.ts";
 export { countByProblem, isStale, PROBLEMS, STALE, type ByProblem, type Finding, type Problem } from "./finding.ts";
 export { invoke, type Effect, type Operation, type Outcome } from "./operation.ts";
 export { operations } from "./operations.ts";
@@ -26,6 +39,26 @@ export { latestRuns, loadRun, type Run } from "./journal.ts";
 export { loadPlan, type StoredPlan } from "./plans.ts";
 export { applySentence } from "./sentence.ts";
 export { assertConfined, isConfined } from "./library.ts";
+export type { Notice, Webhook } from "./service-settings.ts";
+export { ClusterStatus, type ClusterJob } from "./cluster-status.ts";
+export { runNow, type RunParts } from "./schedule-now.ts";
+export { outcomeOf, type CarryOut, type ScheduleOutcome } from "./schedule-run.ts";
+export { countInUse } from "./in-use.ts";
+export { divideWork, type WorkPart } from "./library-parts.ts";
+export {
+  changeDoing,
+  claimScheduler,
+  memoryOf,
+  recordRun,
+  releaseScheduler,
+  rememberCluster,
+  rememberDue,
+  setPaused,
+} from "./schedule-store.ts";
+export { assertSchedules } from "./schedulable.ts";
+export { decide, type OnlyWhenIdle, type Schedule } from "./schedule.ts";
+export { linkRedis, makeRedisClient, type RedisLink } from "./redis-link.ts";
+export { objectStorageKeysFrom } from "./object-storage-keys.ts";
 export { secretFrom } from "./secret.ts";
 export {
   findProbeCaches,

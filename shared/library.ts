@@ -51,16 +51,17 @@ export async function resolveRoots(words: readonly string[], context: Context): 
 }
 
 /**
- * Throws `forbidden` when the caller is confined to the libraries and one of the places lies outside of them: as it
- * is written, or with links resolved. Compared component by component.
+ * Throws `forbidden` when the caller is confined to the libraries and one of the places lies outside of them and of the
+ * other caches that are configured: as it is written, or with links resolved. Compared component by component.
  */
 export async function assertConfined(places: readonly string[], { bounds, configuration }: Context): Promise<void> {
   if (bounds?.confined !== true) return;
   const limit = parseDuration(configuration.timeLimit);
   const roots: string[] = [];
   for (const library of configuration.libraries) roots.push(...(await expand(library.roots)));
-  // Configured, too, though no library: caches of media-audit.
-  roots.push(...configuration.probe.mediaAudit.filter((place) => isAbsolute(place)).map((place) => resolve(place)));
+  // Configured, too, though no library: caches of media-audit and managed ones.
+  const caches = [...configuration.probe.mediaAudit, ...configuration.managed.map(({ root }) => root)];
+  roots.push(...caches.filter((place) => isAbsolute(place)).map((place) => resolve(place)));
   const realRoots = await Promise.all(roots.map((root) => placeOf(root, limit)));
   for (const place of places) {
     const written = [...roots, ...realRoots].some((root) => isInside(root, place));

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 
 /**
  * Sets a modification time to the nanosecond, where the system has a POSIX `touch`; Node itself stops at
@@ -9,6 +9,14 @@ export async function setMtime(path: string, mtimeNs: bigint): Promise<boolean> 
   const { execa } = await import("execa");
   const result = await execa("touch", ["-m", "-d", isoTime(mtimeNs), path], { reject: false, timeout: 10_000 });
   return !result.failed && (await stat(path, { bigint: true })).mtimeNs === mtimeNs;
+}
+
+/** As {@link setMtime}, of a link itself. */
+export async function setOwnMtime(path: string, mtimeNs: bigint): Promise<boolean> {
+  if ((await lstat(path, { bigint: true })).mtimeNs === mtimeNs) return true;
+  const { execa } = await import("execa");
+  const result = await execa("touch", ["-h", "-m", "-d", isoTime(mtimeNs), path], { reject: false, timeout: 10_000 });
+  return !result.failed && (await lstat(path, { bigint: true })).mtimeNs === mtimeNs;
 }
 
 /** `YYYY-MM-DDThh:mm:ss.nnnnnnnnnZ`, the form POSIX gives `touch -d`. */

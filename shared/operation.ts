@@ -28,6 +28,8 @@ export interface Operation<Input extends TObject = TObject, Output extends TObje
   readonly positional?: keyof Static<Input> & string;
   /** The property of the output that holds its rows, where a face can show them page by page. */
   readonly rows?: keyof Static<Output> & string;
+  /** Whether doing it once more with the same input has an effect of its own. */
+  readonly addsUp?: boolean;
   /** Agents get it only when the operator names it: every tool that is offered costs each of their conversations. */
   readonly isExtraTool?: boolean;
   run(input: Static<Input>, context: Context): Promise<Static<Output>>;

@@ -4,11 +4,11 @@ import type { Context } from "./context.ts";
 import { ByProblem, Trouble } from "./finding.ts";
 import { Blocked } from "./guard.ts";
 import type { Outcome } from "./operation.ts";
-import { Change, PlanStatus, Skipped } from "./plan.ts";
+import { Change, PlanStatus, quarantinedBytesOf, Skipped } from "./plan.ts";
 import type { MadePlan } from "./planner.ts";
 import { printable } from "./printable.ts";
-import { applySentence } from "./sentence.ts";
-import { formatBytes, parseDuration } from "./units.ts";
+import { applySentence, undoLimit } from "./sentence.ts";
+import { formatBytes } from "./units.ts";
 import { count, type View } from "./view.ts";
 
 /** What a planning operation answers: the plan's id and what it adds up to. The plan itself is in the store. */
@@ -19,11 +19,16 @@ export const PlanSummary = Type.Object(
     digest: Type.String({ description: "SHA-256 of the whole plan." }),
     expiresAt: Type.String(),
     acknowledge: Type.String({ description: "Says what applying it does; to be repeated to apply." }),
-    undoUntil: Type.String({ description: "Until when it could be undone if it were applied at once." }),
+    undoUntil: Type.Union([Type.String(), Type.Null()], {
+      description: "Until when it could be undone if it were applied at once; null: not at all.",
+    }),
     actions: Type.Integer({ description: "Files that would be written or removed." }),
     entries: Type.Integer({ description: "Entries and leftovers that would be changed." }),
     caches: Type.Integer({ description: "Cache files that would be changed." }),
     bytes: Type.Integer({ description: "Bytes that would be freed." }),
+    quarantinedBytes: Type.Optional(
+      Type.Integer({ minimum: 0, description: "Bytes that would go to the quarantine, to be freed later." }),
+    ),
     byProblem: ByProblem,
     kept: ByProblem,
     skipped: Type.Array(Skipped, { description: "What was left alone by a rule, and which." }),
@@ -41,17 +46,20 @@ export function summaryOf(
   detail: "concise" | "full" | undefined,
   { configuration }: Context,
 ): PlanSummary {
+  const until = undoLimit(plan, configuration);
+  const quarantined = quarantinedBytesOf(plan);
   return {
     plan: plan.id,
     status: plan.status,
     digest,
     expiresAt: plan.expiresAt,
     acknowledge: applySentence(plan, configuration),
-    undoUntil: new Date(Date.parse(plan.createdAt) + parseDuration(configuration.retention.age) * 1000).toISOString(),
+    undoUntil: until === null ? null : new Date(until).toISOString(),
     actions: plan.actions.length,
     entries: plan.totals.entries,
     caches: plan.totals.caches,
     bytes: plan.totals.bytes,
+    ...(quarantined > 0 ? { quarantinedBytes: quarantined } : {}),
     byProblem: plan.totals.byProblem,
     kept: plan.kept,
     skipped: plan.skipped,
@@ -69,9 +77,14 @@ export function planOutcome({ status }: PlanSummary): Outcome {
 /** A plan for a reader. */
 export function planView(summary: PlanSummary): View {
   const { plan, status, entries, caches, bytes, byProblem, kept, skipped, blocked, errors, changes = [] } = summary;
+  const { quarantinedBytes = 0 } = summary;
+  const freed =
+    quarantinedBytes > 0
+      ? `${formatBytes(quarantinedBytes)} to the quarantine, ${formatBytes(bytes)} freed at once`
+      : `${formatBytes(bytes)} freed`;
   const what = `${count(entries, "change")} in ${count(caches, "cache")}`;
   const titles = {
-    ready: `${what}, ${formatBytes(bytes)} freed. Nothing was changed yet.`,
+    ready: `${what}, ${freed}. Nothing was changed yet.`,
     empty: "Nothing to do.",
     blocked: "BLOCKED: this plan cannot be applied.",
   };
@@ -84,12 +97,14 @@ export function planView(summary: PlanSummary): View {
     ],
     table: {
       columns: ["#", "Does", "Media", "Cache", "Why"],
-      rows: changes.map(({ id, does, name, cache, to, problem, reason }) => [
+      rows: changes.map(({ id, does, name, cache, to, problem, reason, tracked }) => [
         id,
         does,
         printable(name ?? "(the file itself)"),
         printable(cache),
-        printable(`${problem}: ${reason.rule}${to === undefined ? "" : ` → ${to}`}`),
+        printable(
+          tracked === undefined ? `${problem}: ${reason.rule}${to === undefined ? "" : ` → ${to}`}` : because(reason),
+        ),
       ]),
     },
     notes: [
@@ -103,6 +118,12 @@ export function planView(summary: PlanSummary): View {
       ...(status === "ready" ? [`\`cache-ops apply ${plan}\` does exactly this.`] : []),
     ],
   };
+}
+
+/** Where a directory goes says little; how far over the limit it is says much. */
+function because({ rule, observed, threshold }: Change["reason"]): string {
+  const limit = threshold === undefined ? "" : `, limit ${threshold}`;
+  return `${rule}${observed === null ? "" : `: ${observed}`}${limit}`;
 }
 
 function countRules(skipped: readonly Skipped[]): string[] {

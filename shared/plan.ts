@@ -11,16 +11,82 @@ const Nullable = Type.Union([Type.String(), Type.Null()]);
 
 /** What a change does, in the words of table and report. */
 export const Deed = Type.Enum(
-  ["remove", "rehome", "rename", "migrate", "salvage", "recover", "discard", "unlock", "record", "scan", "restore"],
+  [
+    "remove",
+    "rehome",
+    "rename",
+    "migrate",
+    "salvage",
+    "recover",
+    "discard",
+    "unlock",
+    "record",
+    "scan",
+    "restore",
+    "evict",
+    "delete",
+    "purge",
+    "compress",
+    "archive",
+    "warm",
+  ],
   {
     description:
       "remove: cut the entry; rehome: move it to the directory its media went to; rename: correct the recorded name; " +
       "migrate: drop legacy fields; salvage: keep what can be read of a damaged cache; recover: make the temp file " +
       "the cache again; discard: remove the file; unlock: release an abandoned lock; record: note a conversion; scan: note what ffprobe found; " +
-      "restore: put the file back as a backup holds it.",
+      "restore: put the file back as a backup holds it; evict: move the directory to the quarantine; " +
+      "delete: remove it at once; purge: remove it from the quarantine, or a pack that is not needed any more; " +
+      "compress: pack it into one file, then evict it; archive: pack it into object storage, then evict or delete it; " +
+      "warm: bring a packed or archived directory back.",
   },
 );
 export type Deed = Static<typeof Deed>;
+
+/** A directory of a managed cache, as its register calls it. */
+export const Tracked = Type.Object(
+  {
+    cache: Type.String({ description: "Name of the managed cache." }),
+    root: Type.String({ description: "Real path of its root." }),
+    path: Type.String({ description: "The directory, relative to the root." }),
+    accessedAt: Type.Union([Type.Number(), Type.Null()], {
+      description: "Last use as the planner saw it (ms since 1970): later ones refuse the action. Null: not asked.",
+    }),
+    keepSeconds: Type.Number({ minimum: 0, description: "How long it can be put back once it is evicted." }),
+  },
+  closed,
+);
+export type Tracked = Static<typeof Tracked>;
+
+/** Where a pack lies: a whole directory as one compressed archive. */
+export const PackTarget = Type.Union([
+  Type.Object({ file: Type.String({ description: "Real path." }) }, closed),
+  Type.Object({ bucket: Type.String(), key: Type.String({ description: "Key in object storage." }) }, closed),
+]);
+export type PackTarget = Static<typeof PackTarget>;
+
+/** What a pack holds: by it everything is verified before it is put in place. */
+export const PackedTree = Type.Object(
+  {
+    sha256: Type.String({ description: "Digest of the tree before it was packed." }),
+    bytes: Type.Integer({ minimum: 0, description: "Sum of the sizes of its files." }),
+    names: Type.Integer({ minimum: 1, description: "Files, directories and links in it, with its own." }),
+  },
+  closed,
+);
+export type PackedTree = Static<typeof PackedTree>;
+
+/** The pack that a change makes, brings back or removes. */
+export const ChangedPack = Type.Object(
+  {
+    target: PackTarget,
+    content: Type.Union([Content, Type.Null()], { description: "The pack as it is; null: this change makes it." }),
+    tree: PackedTree,
+    isOnlyCopy: Type.Boolean({ description: "Whether the original does not stay in the quarantine." }),
+  },
+  closed,
+);
+export type ChangedPack = Static<typeof ChangedPack>;
 
 /** One thing a plan does and why: what a person reviews. */
 export const Change = Type.Object(
@@ -35,6 +101,8 @@ export const Change = Type.Object(
     reason: Reason,
     to: Type.Optional(Type.String({ description: "rehome: the cache file it goes to; rename: the right name." })),
     path: Type.Optional(Type.String({ description: "discard, unlock, recover: the file this is about." })),
+    tracked: Type.Optional(Tracked),
+    pack: Type.Optional(ChangedPack),
     evidence: Type.Array(Evidence),
   },
   closed,
@@ -63,6 +131,15 @@ const common = {
   evidence: Type.Array(Evidence),
 };
 
+const directoryCommon = {
+  ...common,
+  seen: Type.Object(Content.properties, { ...closed, description: "Digest of the tree and bytes of its files." }),
+  tracked: Tracked,
+  place: Type.String({ description: "Real path in the quarantine: where it goes, comes from, or is removed." }),
+};
+
+const packCommon = { ...common, tracked: Tracked, target: PackTarget };
+
 /** Everything the product can do to anyone's data. Adding to this union is the one way to let it do more. */
 export const Action = Type.Union([
   Type.Object(
@@ -87,8 +164,71 @@ export const Action = Type.Union([
     closed,
   ),
   Type.Object({ type: Type.Literal("release_lock"), ...common }, closed),
+  Type.Object({ type: Type.Literal("quarantine_directory"), ...directoryCommon }, closed),
+  Type.Object({ type: Type.Literal("return_directory"), ...directoryCommon }, closed),
+  Type.Object({ type: Type.Literal("remove_directory"), ...directoryCommon }, closed),
+  Type.Object(
+    {
+      type: Type.Literal("pack_directory"),
+      ...packCommon,
+      seen: Type.Object(Content.properties, { ...closed, description: "Digest of the tree and bytes of its files." }),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("unpack_directory"),
+      ...packCommon,
+      seen: Type.Object(Content.properties, { ...closed, description: "The pack." }),
+      holds: PackedTree,
+      stage: Type.String({ description: "Real path in the quarantine where it is unpacked and verified first." }),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("remove_pack"),
+      ...packCommon,
+      seen: Type.Object(Content.properties, { ...closed, description: "The pack." }),
+    },
+    closed,
+  ),
 ]);
 export type Action = Static<typeof Action>;
+
+/** An action on a whole directory of a managed cache. */
+export type DirectoryAction = Extract<Action, { readonly place: unknown }>;
+
+/** An action on the pack of a directory. */
+export type PackAction = Extract<Action, { readonly target: unknown }>;
+
+/** An action that writes or removes one file. */
+export type FileAction = Extract<Action, { readonly type: "write_file" | "remove_file" }>;
+
+/** Whether an action writes or removes one file. */
+export function isFileAction(action: Action): action is FileAction {
+  return action.type === "write_file" || action.type === "remove_file";
+}
+
+/** Whether an action is about a whole directory. */
+export function isDirectoryAction(action: Action): action is DirectoryAction {
+  return "place" in action;
+}
+
+/** Whether an action makes, unpacks or removes a pack. */
+export function isPackAction(action: Action): action is PackAction {
+  return "target" in action;
+}
+
+/** Bytes that a plan moves to the quarantine: freed when that is purged. */
+export function quarantinedBytesOf({ actions }: { readonly actions: readonly Action[] }): number {
+  return actions.reduce((sum, action) => sum + (action.type === "quarantine_directory" ? action.seen.size : 0), 0);
+}
+
+/** What stands for the cache that an action changes: its file, or the root of the managed cache. */
+export function cacheOf(action: Action): string {
+  return "tracked" in action ? action.tracked.root : action.lock;
+}
 
 /** Something that could have been planned and was left alone, with the rule that says why. */
 export const Skipped = Type.Object(

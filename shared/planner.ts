@@ -1,5 +1,6 @@
 import { narrowDraft } from "./archive/draft.ts";
 import { chooseRoots, draftChanges, joinScans, kindOf, type CacheKind, type KindRoots } from "./cache.ts";
+import type { EvictionRequest } from "./caches/managed/scan.ts";
 import { findWitnesses } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
@@ -10,7 +11,7 @@ import { newId } from "./ids.ts";
 import { assertConfined } from "./library.ts";
 import { thisOwner } from "./owner.ts";
 import { inspectRoot, Passport, rootsOf } from "./passport.ts";
-import type { Change, Plan, Skipped } from "./plan.ts";
+import { cacheOf, type Change, type Plan, type Skipped } from "./plan.ts";
 import { keepForNarrowed } from "./planned-blob.ts";
 import { loadPlan, savePlan } from "./plans.ts";
 import { select, type Selection } from "./policy.ts";
@@ -20,7 +21,7 @@ import { matches } from "./validate.ts";
 
 /** What to plan. */
 export interface PlanRequest {
-  readonly operation: "cleanup" | "repair";
+  readonly operation: "cleanup" | "repair" | "evict";
   /** Directories or names of libraries; none: all that are configured. */
   readonly paths: readonly string[];
   /** Which kinds of cache; what that means for the paths says {@link chooseRoots}. */
@@ -28,6 +29,8 @@ export interface PlanRequest {
   readonly selection: Selection;
   /** repair: also bring entries of the older format up to date. */
   readonly migrate: boolean;
+  /** evict: what is to go beyond what the settings of the managed caches say. */
+  readonly eviction?: EvictionRequest | undefined;
 }
 
 /** A plan and the digest of its content. */
@@ -42,7 +45,9 @@ export interface MadePlan {
  */
 export async function makePlan(request: PlanRequest, context: Context): Promise<MadePlan> {
   const { selection } = request;
-  const chosenRoots = await chooseRoots(request.paths, request.kinds, context);
+  // Directories of managed caches go by `evict` alone.
+  const kinds = request.kinds ?? (request.paths.length === 0 ? (["directory", "probe"] as const) : undefined);
+  const chosenRoots = await chooseRoots(request.paths, kinds, context);
   const roots = await lookAtRoots([...new Set(chosenRoots.flatMap((part) => part.roots))], context);
   const witnesses = await healthyWitnesses(chosenRoots, context);
   const atRoots = guardRoots([...roots, ...witnesses], selection.allow);
@@ -51,7 +56,10 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
     selection.problems.includes("expired") && selection.olderThanSeconds !== undefined
       ? context.now() - selection.olderThanSeconds * 1000
       : undefined;
-  const scans = atRoots.length > 0 ? [] : await scanKinds(chosenRoots, passports, expiredBefore, context);
+  const scans =
+    atRoots.length > 0
+      ? []
+      : await scanKinds(chosenRoots, passports, { expiredBefore, eviction: request.eviction }, context);
   const scan = joinScans(scans.map((part) => part.scan));
   const legacy: Found[] = [];
   if (request.migrate) for (const { kind, scan } of scans) legacy.push(...(await kind.findLegacy(scan)));
@@ -76,7 +84,7 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
       passports,
       blocked,
       kept,
-      skipped: [...skipped, ...impossible],
+      skipped: [...(scan.skipped ?? []), ...skipped, ...impossible],
       troubles: [...scan.troubles],
     },
     context,
@@ -146,7 +154,7 @@ export function storePlan(
     status: parts.blocked.length > 0 ? "blocked" : draft.actions.length > 0 ? "ready" : "empty",
     totals: {
       entries: draft.changes.length,
-      caches: new Set(draft.actions.map((action) => action.lock)).size,
+      caches: new Set(draft.actions.map(cacheOf)).size,
       bytes: draft.bytes,
       byProblem: countByProblem(draft.changes),
     },
@@ -162,13 +170,13 @@ export function storePlan(
 async function scanKinds(
   chosen: readonly KindRoots[],
   passports: readonly Passport[],
-  expiredBefore: number | undefined,
+  options: Parameters<CacheKind["scan"]>[2],
   context: Context,
 ): Promise<{ readonly kind: CacheKind; readonly scan: Scan }[]> {
   const scans: { readonly kind: CacheKind; readonly scan: Scan }[] = [];
   for (const { kind, roots } of chosen) {
     const own = passports.filter(({ root }) => roots.includes(root));
-    scans.push({ kind, scan: await kind.scan(own, context, { expiredBefore }) });
+    scans.push({ kind, scan: await kind.scan(own, context, options) });
   }
   return scans;
 }
@@ -228,7 +236,7 @@ async function changesFor({ operation, selection }: PlanRequest, selected: reado
     const kind = kindOf(item.finding);
     const idle = selection.allow.includes("in_use") ? [] : kind.idle(item);
     const found = { ...item, evidence: [...item.evidence, ...idle] };
-    const change = operation === "cleanup" ? kind.cleanup(found) : await kind.repair(found);
+    const change = operation === "repair" ? await kind.repair(found) : kind.cleanup(found);
     if ("does" in change) changes.push(change);
     else {
       const { cache, entry, name, reason } = found.finding;

@@ -1,7 +1,7 @@
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
 import { contentOf, readIfThere } from "./file.ts";
-import type { Plan } from "./plan.ts";
+import { isFileAction, type Plan } from "./plan.ts";
 import { plannedBytes } from "./step.ts";
 
 /** A file as it is and as a plan would leave it; `null`: there is no such file. */
@@ -16,7 +16,7 @@ export interface Preview {
  * Throws `not_found` for a file the plan does not change, `stale_plan` when it is no longer as it was planned for.
  */
 export async function previewFile(plan: Plan, file: string, context: Context): Promise<Preview> {
-  const actions = plan.actions.filter((action) => action.file === file && action.type !== "release_lock");
+  const actions = plan.actions.filter(isFileAction).filter((action) => action.file === file);
   if (actions.length === 0) {
     throw new CacheOpsError("not_found", `plan ${plan.id} does not change ${file}`, {
       hint: "Choose one of its files.",
@@ -25,7 +25,6 @@ export async function previewFile(plan: Plan, file: string, context: Context): P
   const before = (await readIfThere(file))?.bytes;
   let now = before;
   for (const action of actions.toSorted((a, b) => a.seq - b.seq)) {
-    if (action.type === "release_lock") continue;
     const seen = action.seen?.sha256;
     if ((now === undefined ? undefined : contentOf(now).sha256) !== seen) {
       throw new CacheOpsError("stale_plan", `${file} was changed since the plan`, { hint: "Make a new plan." });

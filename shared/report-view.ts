@@ -33,9 +33,11 @@ const CODES = ["blocked", "stale_plan", "locked", "forbidden", "unavailable", "c
 export function reportView(report: ReportSummary): View {
   const { run, status, entries, caches, reclaimedBytes, predicted, refused, notTried, undoUntil, undoes } = report;
   const verb = undoes === null ? "changed" : "restored";
+  const { quarantinedBytes = 0 } = report;
+  const away = quarantinedBytes > 0 ? `${formatBytes(quarantinedBytes)} in the quarantine, ` : "";
   const size = reclaimedBytes < 0 ? `${formatBytes(-reclaimedBytes)} put back` : `${formatBytes(reclaimedBytes)} freed`;
   const titles = {
-    complete: `Done and verified: ${count(entries, "entry", "entries")} ${verb} in ${count(caches, "cache")}, ${size}.`,
+    complete: `Done and verified: ${count(entries, "entry", "entries")} ${verb} in ${count(caches, "cache")}, ${away}${size}.`,
     partial: `PARTIAL: ${count(entries, "entry", "entries")} ${verb}, ${count(refused.length, "file")} refused.`,
     refused: "REFUSED: nothing was changed.",
     cancelled: `CANCELLED: ${count(entries, "entry", "entries")} ${verb}, ${count(notTried, "file")} not tried.`,

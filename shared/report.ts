@@ -42,6 +42,9 @@ export const Report = Type.Object(
     caches: Type.Integer({ minimum: 0, description: "Cache files that were changed." }),
     files: Type.Integer({ minimum: 0, description: "Files that were written or removed." }),
     reclaimedBytes: Type.Integer({ description: "Bytes freed, measured; negative when files grew." }),
+    quarantinedBytes: Type.Optional(
+      Type.Integer({ minimum: 0, description: "Bytes moved to the quarantine: freed when it is purged." }),
+    ),
     predicted: Type.Object({ entries: Type.Integer(), caches: Type.Integer(), bytes: Type.Integer() }, closed),
     refused: Type.Array(Refusal),
     notTried: Type.Integer({ minimum: 0, description: "Files that were not reached before the run was stopped." }),

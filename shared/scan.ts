@@ -1,6 +1,7 @@
 import type { Content } from "./file.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Finding, Kind, Trouble } from "./finding.ts";
+import type { ChangedPack, Skipped, Tracked } from "./plan.ts";
 
 /** A finding with what a planner needs beside it. */
 export interface Found {
@@ -14,6 +15,13 @@ export interface Found {
   readonly movedTo?: string;
   /** For leftovers: what to remove, instead of an entry. */
   readonly path?: string;
+  /** For directories of managed caches: what their register calls them, and where they would go. */
+  readonly tracked?: Tracked;
+  readonly place?: string;
+  /** Of these: it is removed, instead of staying in the quarantine for a while. */
+  readonly isForGood?: boolean;
+  /** And these: they are packed before they go, or this pack is not needed any more. */
+  readonly pack?: ChangedPack;
   /** Path of the media as patterns are matched against it, where the cache does not lie beside it. */
   readonly media?: string;
 }
@@ -26,6 +34,7 @@ export interface SeenCache {
   /** Real path of the file: differs when the cache is a symbolic link. */
   readonly file: string;
   readonly root: string;
+  /** Of a managed cache, which is no file: only the size counts, the sum of its directories. */
   readonly content: Content;
   /** Modification time in milliseconds since 1970. */
   readonly mtimeMs: number;
@@ -42,4 +51,6 @@ export interface Scan {
   readonly caches: readonly SeenCache[];
   readonly found: readonly Found[];
   readonly troubles: readonly Trouble[];
+  /** What the scan itself left alone, and by which rule. */
+  readonly skipped?: readonly Skipped[];
 }

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 
 import type { Configuration } from "./config.ts";
 import { CacheOpsError } from "./errors.ts";
@@ -20,6 +20,12 @@ const PHRASES: Readonly<Record<Deed, readonly [verb: string, one: string, many: 
   scan: ["note", "probe result", "probe results"],
   record: ["record", "conversion", "conversions"],
   restore: ["restore", "file from a backup", "files from a backup"],
+  evict: ["evict", "directory", "directories"],
+  delete: ["delete for good", "directory", "directories"],
+  purge: ["purge for good", "directory from the quarantine", "directories from the quarantine"],
+  compress: ["pack and evict", "directory", "directories"],
+  archive: ["archive and evict", "directory", "directories"],
+  warm: ["bring back", "packed directory", "packed directories"],
 };
 
 /**
@@ -35,17 +41,43 @@ export function applySentence(
     const [verb, one, many] = PHRASES[does];
     return `${verb} ${count(changes.length, one, many)}`;
   });
-  const until = Date.parse(plan.createdAt) + parseDuration(configuration.retention.age) * 1000;
   const where = placesOf(
     plan.passports.map(({ root }) => root),
     configuration,
   );
-  return `${deeds.join(", ") || "change nothing"} in ${count(plan.totals.caches, "cache")} under ${where}; undo until ${dayOf(until)}`;
+  return `${deeds.join(", ") || "change nothing"} in ${count(plan.totals.caches, "cache")} under ${where}; ${undoClause(plan, configuration)}`;
+}
+
+/** Until when a plan could be undone if it were applied when it was made (ms since 1970), or `null`: not at all. */
+export function undoLimit(
+  { changes, createdAt }: Pick<Plan, "changes" | "createdAt">,
+  { retention }: Configuration,
+): number | null {
+  const undoable = changes.filter(({ does }) => !isForGood(does));
+  if (undoable.length === 0 && changes.length > 0) return null;
+  // What is in a pack comes back from there, however long the quarantine is.
+  const kept = undoable.flatMap(({ tracked, pack }) =>
+    tracked === undefined || pack?.isOnlyCopy === true ? [] : [tracked.keepSeconds],
+  );
+  return Date.parse(createdAt) + Math.min(parseDuration(retention.age), ...kept) * 1000;
+}
+
+function undoClause(plan: Pick<Plan, "changes" | "createdAt">, configuration: Configuration): string {
+  const until = undoLimit(plan, configuration);
+  if (until === null) return "cannot be undone";
+  const rest = plan.changes.some(({ does }) => isForGood(does)) ? ", but not of what goes for good" : "";
+  return `undo until ${dayOf(until)}${rest}`;
+}
+
+function isForGood(does: Deed): boolean {
+  return does === "delete" || does === "purge";
 }
 
 /** The sentence that says what undoing a run does: "put back 31 files of run-…, as they were on 2026-11-21". */
 export function undoSentence({ id, report, startedAt }: Pick<Run, "id" | "report" | "startedAt">): string {
-  const files = report === null ? "whatever files" : count(report.files, "file");
+  const isOfDirectories = (report?.quarantinedBytes ?? 0) > 0;
+  const [one, many] = isOfDirectories ? ["directory", "directories"] : ["file", "files"];
+  const files = report === null ? "whatever files" : count(report.files, one, many);
   return `put back ${files} of ${id}, as they were on ${dayOf(startedAt)}`;
 }
 
@@ -57,11 +89,12 @@ export function assertAcknowledged(given: string | undefined, sentence: string):
   });
 }
 
-/** Names of libraries, or the last component of other roots; three at most. */
-function placesOf(roots: readonly string[], { libraries }: Configuration): string {
+/** Names of libraries and managed caches, or the last component of other roots; three at most. */
+function placesOf(roots: readonly string[], { libraries, managed }: Configuration): string {
   const names = roots.map((root) => {
     const library = libraries.find((known) => known.roots.includes(root));
-    return library?.name ?? clip(printable(basename(root) || root));
+    const name = library?.name ?? managed.find((known) => resolve(known.root) === root)?.name;
+    return name ?? clip(printable(basename(root) || root));
   });
   const unique = [...new Set(names)];
   const more = unique.length - 3;

@@ -44,6 +44,21 @@ const MIGRATIONS = [
     plan TEXT NOT NULL, sha256 TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (plan, sha256)
   ) STRICT, WITHOUT ROWID;
 `,
+  `
+  CREATE TABLE schedules (
+    name TEXT PRIMARY KEY, cron TEXT NOT NULL, due_at INTEGER NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0, paused_at INTEGER NOT NULL DEFAULT 0, doing TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE schedule_runs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+    part TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, plan TEXT, run TEXT
+  ) STRICT;
+  CREATE INDEX schedule_runs_by_name ON schedule_runs (name, id);
+  CREATE TABLE scheduler (
+    id INTEGER PRIMARY KEY CHECK (id = 1), owner TEXT NOT NULL, since INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL, cluster TEXT
+  ) STRICT;
+`,
 ] as const;
 
 const VERSION = MIGRATIONS.length;

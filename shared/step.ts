@@ -5,6 +5,7 @@ import { basename, dirname } from "node:path";
 import { openAnchor, type Anchor } from "./anchor.ts";
 import { publish, remove, removeTemp } from "./atomic.ts";
 import type { Context } from "./context.ts";
+import { examineDirectory, performDirectory, prepareDirectory } from "./directory-step.ts";
 import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS } from "./errors.ts";
 import { refute } from "./evidence.ts";
 import { contentOf, readIfThere, type Content, type SeenFile } from "./file.ts";
@@ -12,9 +13,9 @@ import { blobOf, type Step } from "./journal.ts";
 import { withLock, type HeldLock } from "./lock.ts";
 import { setMtime } from "./mtime.ts";
 import { LOCK_SUFFIX, tempName } from "./naming.ts";
-import type { Action } from "./plan.ts";
+import { examinePack, performPack, preparePack } from "./pack-step.ts";
+import { isDirectoryAction, isFileAction, isPackAction, type Action, type FileAction } from "./plan.ts";
 import { applySplices } from "./splice.ts";
-import { parseDuration } from "./units.ts";
 
 /** What one action works with beside the context. */
 export interface StepScope {
@@ -38,12 +39,17 @@ const LOCK_WAIT_SECONDS = 25;
 /** Compares the world with what the planner saw. Throws `stale_plan` when they differ; changes nothing. */
 export async function prepare(action: Action, scope: StepScope): Promise<Prepared> {
   const { context, run } = scope;
-  const limit = parseDuration(context.configuration.timeLimit);
-  const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, limit, context.now())));
+  const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, context)));
   const refuted = refutations.find((message) => message !== undefined);
   if (refuted !== undefined) throw stale(refuted);
+  if (isDirectoryAction(action)) {
+    return { action, before: undefined, bytes: undefined, step: await prepareDirectory(action, context) };
+  }
+  if (isPackAction(action)) {
+    return { action, before: undefined, bytes: undefined, step: await preparePack(action, context) };
+  }
   const before = action.type === "release_lock" ? undefined : await readIfThere(action.file);
-  if (action.type !== "release_lock" && before?.content.sha256 !== action.seen?.sha256) {
+  if (isFileAction(action) && before?.content.sha256 !== action.seen?.sha256) {
     throw stale(action.seen === null ? `${action.file} exists by now` : `${action.file} was changed since the plan`);
   }
   const bytes = action.type === "write_file" ? await plannedBytes(action, before?.bytes, context) : undefined;
@@ -79,6 +85,11 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
   const { context, realRoots } = scope;
   let anchor: Anchor | undefined;
   try {
+    if (isDirectoryAction(action)) {
+      await performDirectory(action, realRoots, context);
+      return { ...step, state: "done" };
+    }
+    if (isPackAction(action)) return { ...step, state: "done", after: await performPack(action, realRoots, context) };
     anchor = await openAnchor(dirname(action.lock), realRoots);
     const place = anchor;
     await locked(place, action, context, async (lock) => {
@@ -88,7 +99,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
         assertNoForeignWriter(place, action, context.now());
       });
     });
-    if (action.type !== "release_lock" && action.directoryMtimeNs !== undefined) {
+    if (isFileAction(action) && action.directoryMtimeNs !== undefined) {
       await setMtime(anchor.at("."), BigInt(action.directoryMtimeNs));
     }
     const directory = await stat(dirname(action.file), { bigint: true });
@@ -115,7 +126,7 @@ async function locked<T>(
 
 async function change(
   { before, bytes, step }: Prepared,
-  action: Exclude<Action, { type: "release_lock" }>,
+  action: FileAction,
   anchor: Anchor,
   assertMayWrite: () => void,
 ): Promise<void> {
@@ -140,9 +151,15 @@ async function change(
 
 /**
  * Finds out how far a step came whose process died, and clears its temporary file and its lock away.
- * `done`: the new content is in place; `again`: the old one is; otherwise somebody else's is.
+ * `done`, or what was made: the new content is in place; `again`: the old one is; otherwise somebody else's is.
  */
-export async function examine(step: Step, action: Action, scope: StepScope): Promise<"done" | "again" | "foreign"> {
+export async function examine(
+  step: Step,
+  action: Action,
+  scope: StepScope,
+): Promise<"done" | "again" | "foreign" | Pick<Step, "after">> {
+  if (isPackAction(action)) return examinePack(action, scope.context);
+  if (isDirectoryAction(action)) return examineDirectory(action, scope.realRoots, scope.context);
   const anchor = await openAnchor(dirname(action.file), scope.realRoots);
   try {
     return await locked(anchor, action, scope.context, async () => {

@@ -1,4 +1,5 @@
 import type { Run, Step } from "./journal.ts";
+import { cacheOf, isDirectoryAction, type Action } from "./plan.ts";
 import type { Outcome, Report, RunStatus } from "./report.ts";
 
 /** What is known about a run beside its steps when it ends. */
@@ -33,6 +34,10 @@ export function summarise(
     const step = bySeq.get(seq);
     return sum + (step?.before?.size ?? 0) - (step?.after?.size ?? 0);
   }, 0);
+  const quarantined = done.reduce(
+    (sum, { seq, type }) => sum + (type === "quarantine_directory" ? (bySeq.get(seq)?.before?.size ?? 0) : 0),
+    0,
+  );
   return {
     run: run.id,
     plan: run.plan,
@@ -41,15 +46,26 @@ export function summarise(
     startedAt: new Date(run.startedAt).toISOString(),
     endedAt: new Date(endedAt).toISOString(),
     entries: outcomes.filter(({ outcome }) => outcome === "done").length,
-    caches: new Set(done.map(({ lock }) => lock)).size,
+    caches: new Set(done.map(cacheOf)).size,
     files: done.filter(({ type }) => type !== "release_lock").length,
     reclaimedBytes: freed,
-    predicted: { entries: changes.length, caches: new Set(actions.map(({ lock }) => lock)).size, bytes },
+    ...(quarantined > 0 ? { quarantinedBytes: quarantined } : {}),
+    predicted: { entries: changes.length, caches: new Set(actions.map(cacheOf)).size, bytes },
     refused,
     notTried: actions.length - steps.filter(({ state }) => state !== "intended").length,
-    undoUntil: done.length === 0 ? null : new Date(undoUntil).toISOString(),
+    undoUntil: untilOf(done, run.startedAt, undoUntil),
     outcomes,
   };
+}
+
+/** Until when all of it can be taken back, or `null` when nothing can: the quarantine may be shorter than the backups. */
+function untilOf(done: readonly Action[], startedAt: number, latest: number): string | null {
+  const undoable = done.filter(({ type }) => type !== "remove_directory" && type !== "remove_pack");
+  if (undoable.length === 0) return null;
+  const ends = undoable.map((action) =>
+    isDirectoryAction(action) ? startedAt + action.tracked.keepSeconds * 1000 : latest,
+  );
+  return new Date(Math.min(latest, ...ends)).toISOString();
 }
 
 function statusOf(done: number, all: number, cancelled: boolean): RunStatus {

@@ -3,11 +3,13 @@ import { dirname } from "node:path";
 
 import { assertDead, carryOutWork, goOn, settleInterrupted } from "./apply.ts";
 import type { Context } from "./context.ts";
+import { reverseDirectory } from "./directory-step.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
 import { readIfThere, type Content, type SeenFile } from "./file.ts";
 import { begunUndoOf, claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
 import { thisOwner } from "./owner.ts";
-import type { Action } from "./plan.ts";
+import { reversePack } from "./pack-step.ts";
+import { isDirectoryAction, isFileAction, isPackAction, type Action } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { sameContent } from "./step.ts";
 import { summarise } from "./summary.ts";
@@ -36,7 +38,13 @@ export async function undoRun(id: string, context: Context): Promise<Report> {
     });
   }
   if (run.state === "running") await closeInterrupted(run, context);
-  const actions = await reverse(run, stepsOf(state, id), context);
+  const steps = stepsOf(state, id);
+  const actions = await reverse(run, steps, context);
+  if (actions.length === 0 && isRemovalOnly(run, steps)) {
+    throw new CacheOpsError("not_found", `what run ${id} removed was removed for good, as its plan said`, {
+      hint: "Only what went to the quarantine or was backed up can be put back.",
+    });
+  }
   const { passports, changes } = run.work;
   const bytes = actions.reduce((sum, action) => sum + gain(action), 0);
   const touched = new Set(actions.flatMap((action) => action.changes));
@@ -46,8 +54,18 @@ export async function undoRun(id: string, context: Context): Promise<Report> {
 
 /** The run whose undo is meant by "the last one": the newest that changed something and was not undone. */
 export function isUndoable(run: Run): boolean {
-  const changed = run.state === "running" || (run.report?.files ?? 0) > 0;
+  const { report } = run;
+  const changed = report === null ? run.state === "running" : report.files > 0 && report.undoUntil !== null;
   return changed && run.undoes === null && run.undoneBy === null && !run.forgotten;
+}
+
+const FOR_GOOD: ReadonlySet<Action["type"]> = new Set(["remove_directory", "remove_pack"]);
+
+/** Whether a run did nothing but remove directories and packs at once. */
+function isRemovalOnly({ work }: Run, steps: readonly Step[]): boolean {
+  const done = new Set(steps.flatMap(({ state, seq }) => (state === "done" ? [seq] : [])));
+  const actions = work.actions.filter(({ seq }) => done.has(seq));
+  return actions.length > 0 && actions.every(({ type }) => FOR_GOOD.has(type));
 }
 
 /** Closes the books of a run whose process died: what it did counts, the rest was not tried. */
@@ -72,10 +90,25 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
   const bySeq = new Map(run.work.actions.map((action) => [action.seq, action]));
   const expected = new Map<string, { readonly content: Content | null; readonly seq: number }>();
   const times = await directoryTimes(steps);
+  const isFollowed = ({ seq }: Action) =>
+    steps.some((step) => step.state === "done" && bySeq.get(step.seq)?.after.includes(seq) === true);
   for (const step of steps.toReversed()) {
     const action = bySeq.get(step.seq);
-    if (action === undefined || action.type === "release_lock" || (step.before === null && step.after === null))
+    if (action === undefined) continue;
+    if (isDirectoryAction(action)) {
+      const back = step.state === "done" ? await reverseDirectory(action, actions.length + 1, context) : undefined;
+      if (back !== undefined) actions.push(back);
       continue;
+    }
+    if (isPackAction(action)) {
+      const back =
+        step.state === "done"
+          ? await reversePack(action, { ...step, hasLeft: isFollowed(action) }, actions, context)
+          : undefined;
+      if (back !== undefined) actions.push(back);
+      continue;
+    }
+    if (action.type === "release_lock" || (step.before === null && step.after === null)) continue;
     const earlier = expected.get(step.file);
     const seen = earlier === undefined ? await readNow(step.file) : undefined;
     const now = earlier === undefined ? (seen?.content ?? null) : earlier.content;
@@ -155,6 +188,6 @@ async function readNow(file: string): Promise<SeenFile | null> {
 }
 
 function gain(action: Action): number {
-  if (action.type === "release_lock") return 0;
+  if (!isFileAction(action)) return 0;
   return (action.seen?.size ?? 0) - (action.type === "write_file" ? action.result.size : 0);
 }

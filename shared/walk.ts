@@ -29,6 +29,16 @@ export interface WalkOptions {
   readonly skip?: ((name: string) => boolean) | undefined;
   /** Only these directories, and not what lies below them. Each must lie in one of the roots. */
   readonly only?: readonly string[] | undefined;
+  /** Only what lies there; roots that do not hold it are passed over. */
+  readonly part?: LibraryPart | undefined;
+}
+
+/** A part of a library, where hosts share the work on it. */
+export interface LibraryPart {
+  /** Absolute path: a root as it was given, or a directory right below it. */
+  readonly directory: string;
+  /** Whether what lies below the directory belongs to it. */
+  readonly isDeep: boolean;
 }
 
 /** Directories read at once: enough to hide a NAS's latency, few enough for a disk. */
@@ -45,7 +55,9 @@ export async function walk(
   options: WalkOptions,
   visit: (listing: Listing) => Promise<void>,
 ): Promise<void> {
-  const { only } = options;
+  const { part } = options;
+  const only = options.only ?? (part && [part.directory]);
+  const isDeep = options.only === undefined && part?.isDeep !== false;
   const pending =
     only === undefined
       ? roots.map((root) => ({ root, path: root }))
@@ -54,7 +66,7 @@ export async function walk(
   const step = async ({ root, path }: { root: string; path: string }) => {
     const listing = await list(root, path, options);
     if (listing === undefined) return;
-    for (const [name, type] of only === undefined ? listing.names : []) {
+    for (const [name, type] of isDeep ? listing.names : []) {
       if (type === "directory" && options.skip?.(name) !== true) pending.push({ root, path: join(path, name) });
     }
     await visit(listing);

@@ -5,7 +5,7 @@ import { defineOperation } from "../operation.ts";
 import { patternFilter } from "../policy.ts";
 import { printable } from "../printable.ts";
 import { count } from "../view.ts";
-import { Exclude, Include, Kinds, Paths } from "./input.ts";
+import { Exclude, Include, AnyKinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
 /** Finds what is stale or otherwise wrong, and changes nothing. */
@@ -17,7 +17,7 @@ export const check = defineOperation({
   input: Type.Object(
     {
       paths: Paths,
-      kind: Kinds,
+      kind: AnyKinds,
       problem: Type.Optional(Type.Array(Problem, { description: "Only these problems." })),
       include: Include,
       exclude: Exclude,

@@ -2,6 +2,7 @@ import { access, constants, statfs } from "node:fs/promises";
 
 import { Type } from "typebox";
 
+import { examineManaged } from "../caches/managed/examine.ts";
 import { examineProbeCache } from "../caches/probe/examine.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf } from "../errors.ts";
@@ -46,6 +47,7 @@ export const doctor = defineOperation({
     const checks = [
       await examineState(context),
       ...(await examineRoots(paths ?? [], context)),
+      ...(await examineManaged(context)),
       ...(await examineProbeCache(context)),
       await examineFfprobe(context),
       await examineTouch(),
@@ -86,7 +88,9 @@ async function examineState(context: Context): Promise<Checked> {
 }
 
 async function examineRoots(paths: readonly string[], context: Context): Promise<Checked[]> {
-  if (paths.length === 0 && context.configuration.libraries.length === 0) {
+  const { libraries, managed } = context.configuration;
+  if (paths.length === 0 && libraries.length === 0) {
+    if (managed.length > 0) return [];
     const hint = "Add libraries to the configuration, or name directories on every call.";
     return [{ name: "libraries", status: "warning", message: "none is configured", hint }];
   }

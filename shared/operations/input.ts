@@ -18,6 +18,27 @@ export const Kinds = Type.Optional(
   }),
 );
 
+export const AnyKinds = Type.Optional(
+  Type.Array(Type.Enum(["directory", "probe", "managed"]), {
+    minItems: 1,
+    description: "directory: mediabox's; probe: media-audit's; managed. Default: directory; without paths all.",
+  }),
+);
+
+export const ManagedName = Type.Optional(
+  Type.String({
+    minLength: 1,
+    description: "Name of the managed cache. Default: the only one, or the one that holds an absolute path.",
+  }),
+);
+
+export const ManagedPath = Type.String({
+  minLength: 1,
+  maxLength: 4096,
+  pattern: "^[^\\u0000]*$",
+  description: "The directory: relative to the root of the managed cache, or absolute.",
+});
+
 export const Include = Type.Optional(
   Type.Array(Type.String({ minLength: 1 }), {
     description: "Only media whose path below the root matches a pattern.",

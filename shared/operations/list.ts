@@ -6,7 +6,7 @@ import { printable } from "../printable.ts";
 import type { SeenCache } from "../scan.ts";
 import { formatBytes } from "../units.ts";
 import { count } from "../view.ts";
-import { Kinds, Paths } from "./input.ts";
+import { AnyKinds, Paths } from "./input.ts";
 import { look } from "./look.ts";
 
 const CacheLine = Type.Object(
@@ -28,7 +28,7 @@ export const list = defineOperation({
   title: "List caches",
   description: "Lists every cache file with its entries, size, age and problems.",
   effect: "read",
-  input: Type.Object({ paths: Paths, kind: Kinds }, { additionalProperties: false }),
+  input: Type.Object({ paths: Paths, kind: AnyKinds }, { additionalProperties: false }),
   positional: "paths",
   output: Type.Object(
     { caches: Type.Array(CacheLine), total: Type.Integer(), errors: Type.Array(Trouble) },

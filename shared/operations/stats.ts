@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 
 import { gatherStatistics, Statistics } from "../caches/directory/statistics.ts";
+import { managedFacts, ManagedStatistics, managedStatistics } from "../caches/managed/statistics.ts";
 import {
   mediaAuditFacts,
   mediaAuditRows,
@@ -44,6 +45,7 @@ export const stats = defineOperation({
       errors: Type.Array(Trouble),
       probe: Type.Optional(ProbeStatistics),
       mediaAudit: Type.Optional(MediaAuditStatistics),
+      managed: Type.Optional(Type.Array(ManagedStatistics, { description: "The managed caches." })),
     },
     { additionalProperties: false },
   ),
@@ -53,14 +55,16 @@ export const stats = defineOperation({
     const mediaAudit = mediaAuditStatistics(scan, context.now());
     const wishes = { forceStereo: forceStereo === true, downgradeResolution: downgradeResolution === true };
     const central = tryProbeStatistics(context);
+    const managed = await managedStatistics(context);
     return {
       caches: caches.length,
       cacheBytes: caches.reduce((sum, { content }) => sum + content.size, 0),
       byProblem: countByProblem(scan.found.map(({ finding }) => finding)),
       ...(await gatherStatistics(caches, wishes, context)),
-      errors: [...scan.troubles, ...central.troubles],
+      errors: [...scan.troubles, ...central.troubles, ...managed.troubles],
       ...(central.figures === undefined ? {} : { probe: central.figures }),
       ...(mediaAudit === undefined ? {} : { mediaAudit }),
+      ...(managed.figures.length === 0 ? {} : { managed: [...managed.figures] }),
     };
   },
   outcome: () => "ok",
@@ -74,6 +78,7 @@ export const stats = defineOperation({
       ["Inherited probe data", String(output.inheritedProbe)],
       ...probeFacts(output.probe),
       ...mediaAuditFacts(output.mediaAudit),
+      ...managedFacts(output.managed),
     ],
     table: {
       columns: ["What", "Value", "Number"],

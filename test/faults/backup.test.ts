@@ -13,10 +13,10 @@ import { failsWith } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 import { mountTmpfs, unmountAll } from "./mounts.ts";
 import { keepCopies, operate } from "./scene.ts";
-import { injectAt, recordPoints, startDriver, type Point } from "./traced.ts";
+import { injectAt, recordPoints, startDriver, type Point, spread } from "./traced.ts";
 
 /** How many points are killed or failed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 12);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 8);
 
 const NAME = "before.tar.gz";
 
@@ -60,7 +60,7 @@ describe("a backup that goes wrong", function () {
   }
 
   it("by kill -9 at any write-side system call leaves the whole archive or none under its name", async () => {
-    const chosen = sample(points, ROUNDS);
+    const chosen = spread(points, ROUNDS);
     let kills = 0;
     for (const point of chosen) {
       const driver = await startDriver(makePlace("state"));
@@ -81,7 +81,7 @@ describe("a backup that goes wrong", function () {
   for (const errno of ["ENOSPC", "EIO", "EACCES"]) {
     it(`by ${errno} of any write-side system call is named, and leaves the whole archive or nothing`, async () => {
       let named = 0;
-      for (const point of sample(points, Math.ceil(ROUNDS / 2))) {
+      for (const point of spread(points, Math.ceil(ROUNDS / 2))) {
         const driver = await startDriver(makePlace("state"));
         const { answer, hit } = await injectAt(driver, point, `error=${errno}`, () =>
           driver.run("backup", { paths: [root], archive: join(place, NAME) }),
@@ -207,7 +207,7 @@ describe("kill -9 during the apply of a restore", function () {
     const { points } = await recordPoints(recorder, isOurs, () => recorder.run("apply", { plan }));
     assert.deepEqual(shownState(), original);
     for (const file of caches) contents.get(file)?.push(readFileSync(file, "utf8"));
-    for (const point of sample(points, ROUNDS)) {
+    for (const point of spread(points, ROUNDS)) {
       reset();
       const driver = await startDriver(state);
       await injectAt(driver, point, "signal=KILL", () => driver.run("apply", { plan }));
@@ -222,10 +222,3 @@ describe("kill -9 during the apply of a restore", function () {
 
 /** Nobody in particular. */
 const USER = 65_534;
-
-function sample(points: readonly Point[], most: number): Point[] {
-  if (points.length <= most) return [...points];
-  return Array.from({ length: most }, (_, index) => points[Math.floor((index * points.length) / most)]).filter(
-    (point) => point !== undefined,
-  );
-}

@@ -5,7 +5,9 @@ import { join, resolve } from "node:path";
 
 import { isInside } from "../../shared/anchor.ts";
 import { operations } from "../../shared/index.ts";
-import { cliEnvironment } from "../support/cli.ts";
+import { QUARANTINE_NAME } from "../../shared/naming.ts";
+import { fill } from "../shared/managed/managed-place.ts";
+import { cli, cliEnvironment } from "../support/cli.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
@@ -17,6 +19,8 @@ describe("an operation that only reads", function () {
   this.timeout(300_000);
   let root: string;
   let original: string[];
+  let managed: string;
+  let config: string;
 
   before(() => {
     root = copyLibrary("library-legacy");
@@ -28,7 +32,13 @@ describe("an operation that only reads", function () {
     writeFileSync(damaged, readFileSync(damaged, "utf8").slice(0, -20));
     writeFileSync(join(root, "cut", `${CACHE}.tmp`), "{}");
     utimesSync(join(root, "cut", `${CACHE}.tmp`), 1_600_000_000, 1_600_000_000);
-    original = treeState(root);
+    // And a managed cache over its quota, with a directory in the quarantine.
+    managed = makePlace("managed");
+    config = join(makePlace("config"), "config.json");
+    writeFileSync(config, JSON.stringify({ managed: [{ name: "downloads", root: managed, maxBytes: 2000 }] }));
+    for (const name of ["a", "b", "c"]) fill(managed, `${name}/film.bin`, 1000, 86_400);
+    fill(managed, `${QUARANTINE_NAME}/00000000-old/film.bin`, 10, 86_400);
+    original = [...treeState(root), ...treeState(managed)];
   });
 
   const reads = operations.filter(({ effect, input }) => effect === "read" && requiredOf(input).length === 0);
@@ -42,8 +52,10 @@ describe("an operation that only reads", function () {
     const options = name === "repair" ? ["--migrate"] : name === "cleanup" ? ["--changed"] : [];
     it(`makes no writing system call outside the state directory: ${[name, ...options].join(" ")}`, () => {
       const state = makePlace("state");
-      const paths = "paths" in input.properties ? [root] : [];
-      const { lines, code, output } = trace(name, [...paths, ...options], state);
+      const isOfManaged = "cache" in input.properties;
+      if (isOfManaged) assert.equal(cli(["reconcile"], cliEnvironment(state, config)).code, 0);
+      const paths = name === "warm" ? ["a"] : !isOfManaged && "paths" in input.properties ? [root] : [];
+      const { lines, code, output } = trace(name, [...paths, ...options], state, isOfManaged ? config : undefined);
       assert.ok([0, 1].includes(code ?? -1), `exit code ${code}: ${output}`);
       assert.ok(lines.length > 0);
       const outside = lines.flatMap((line) => writtenPaths(line).map((path) => ({ path, line })));
@@ -51,7 +63,7 @@ describe("an operation that only reads", function () {
         outside.filter(({ path }) => !isInside(state, path) && !HARMLESS.test(path)),
         [],
       );
-      assert.deepEqual(treeState(root), original);
+      assert.deepEqual([...treeState(root), ...treeState(managed)], original);
     });
   }
 
@@ -75,14 +87,14 @@ function requiredOf(schema: { readonly required?: readonly string[] }): readonly
   return schema.required ?? [];
 }
 
-function trace(verb: string, args: readonly string[], state: string) {
+function trace(verb: string, args: readonly string[], state: string, config?: string) {
   const file = join(makePlace("trace"), "trace");
   const options = ["-f", "-y", "-s", "4096", "-e", `trace=${WRITE_CALLS.join(",")}`, "-o", file];
   const { status, stdout, stderr } = spawnSync(
     "strace",
     [...options, process.execPath, MAIN, verb, ...args, "--json"],
     {
-      env: cliEnvironment(state),
+      env: cliEnvironment(state, config),
       cwd: makePlace("cwd"),
       encoding: "utf8",
     },

@@ -5,10 +5,10 @@ import { env } from "node:process";
 
 import { CACHE } from "../support/library.ts";
 import { keepCopies, leftoversIn, makeScene, operate, treeWithoutTimes, type Scene } from "./scene.ts";
-import { injectAt, recordPoints, startDriver, type Driver, type Point } from "./traced.ts";
+import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 20);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 12);
 
 describe("kill -9 at a write-side system call", function () {
   this.timeout(3_600_000);
@@ -70,11 +70,11 @@ describe("kill -9 at a write-side system call", function () {
   ): Promise<void> {
     reset();
     const recorder = await startDriver(scene.state);
-    const { answer, points } = await recordPoints(recorder, isOurs(recorder, scene), () =>
+    const { answer, points } = await recordPoints(recorder, touching(recorder, [scene.root, scene.state]), () =>
       recorder.run(operation, input),
     );
     assert.equal(answer?.outcome, "ok");
-    const chosen = sample(points, ROUNDS);
+    const chosen = spread(points, ROUNDS);
     let next = startDriver(scene.state);
     let kills = 0;
     for (const [round, point] of chosen.entries()) {
@@ -103,18 +103,6 @@ describe("kill -9 at a write-side system call", function () {
     assert.ok(kills > chosen.length * 0.9, `${kills} of ${chosen.length} runs were killed`);
   }
 });
-
-function isOurs({ pid }: Driver, { root, state }: Scene) {
-  return (line: string) => line.includes(root) || line.includes(state) || line.includes(`"/proc/${pid}/fd/`);
-}
-
-/** Everything that touches the library, and evenly spread points of the rest. */
-function sample(points: readonly Point[], most: number): Point[] {
-  if (points.length <= most) return [...points];
-  return Array.from({ length: most }, (_, index) => points[Math.floor((index * points.length) / most)]).filter(
-    (point) => point !== undefined,
-  );
-}
 
 /** Fifteen seconds pass for locks whose owner died before it could sign them. */
 function letLocksAge(root: string): void {

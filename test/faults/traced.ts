@@ -128,6 +128,20 @@ async function attach(threads: readonly number[], options: readonly string[]) {
   return { detached: detached.then(() => readFileSync(file, "utf8")) };
 }
 
+/** Accepts the calls that touch one of these directories, also through a descriptor of the driver's own. */
+export function touching({ pid }: Driver, directories: readonly string[]): (line: string) => boolean {
+  const places = [...directories, `"/proc/${pid}/fd/`];
+  return (line) => places.some((place) => line.includes(place));
+}
+
+/** At most so many points, evenly spread. */
+export function spread(points: readonly Point[], most: number): Point[] {
+  if (points.length <= most) return [...points];
+  return Array.from({ length: most }, (_, index) => points[Math.floor((index * points.length) / most)]).filter(
+    (point) => point !== undefined,
+  );
+}
+
 /** Runs something with a driver while recording; returns the calls on paths that `isWanted` accepts, in order. */
 export async function recordPoints(
   driver: Driver,

@@ -57,7 +57,9 @@ describe("the registry", () => {
   it("gives only apply the right to destroy, and only apply, undo and those that add the right to write", () => {
     const withEffect = (effect: string) => operations.filter((one) => one.effect === effect).map(({ name }) => name);
     assert.deepEqual(withEffect("destroy"), ["apply"]);
-    assert.deepEqual(withEffect("write").toSorted(), ["backup", "import", "invalidate", "record", "scan", "undo"]);
+    const adding = ["backup", "import", "invalidate", "record", "scan", "schedule", "undo"];
+    const registering = ["forget", "pin", "reconcile", "register", "touch"];
+    assert.deepEqual(withEffect("write").toSorted(), [...adding, ...registering].toSorted());
   });
 
   for (const operation of operations) {
@@ -142,9 +144,11 @@ describe("over the real library", () => {
   }
 
   it("every operation answers in its own output schema, and those that read leave the library as it is", async () => {
-    const context = makeContext();
+    const managed = makePlace("managed");
+    writeMedia(join(managed, "Alien"), "film.mkv");
+    const context = makeContext({ config: { managed: [{ name: "media", root: managed }] } });
     const root = makeDisorder();
-    const before = treeState(root);
+    const [before, managedBefore] = [treeState(root), treeState(managed)];
     const paths = [root];
     const answered = new Set<string>();
     const ask = (name: string, input: Record<string, unknown>) => {
@@ -157,6 +161,15 @@ describe("over the real library", () => {
     assert.deepEqual(checked["byProblem"], { orphaned: 1, leftover: 1, changed: 1, corrupt: 1 });
     await ask("doctor", { paths });
     await ask("history", {});
+    await ask("schedule", {});
+    assert.equal((await ask("reconcile", {}))["registered"], 1);
+    for (const name of ["register", "touch", "pin", "info"]) await ask(name, { path: "Alien" });
+    await ask("pin", { path: "Alien", release: true });
+    assert.equal((await ask("directories", {}))["registered"], 1);
+    await ask("evict", { cache: ["media"], paths: ["Alien"], detail: "full" });
+    await ask("warm", { paths: ["Alien"] });
+    await ask("forget", { path: "Alien" });
+    assert.deepEqual(treeState(managed), managedBefore);
     await ask("probe", { paths, detail: "full" });
     await ask("stats", { paths });
     assert.ok(Number((await ask("invalidate", { all: true }))["entries"]) > 40);

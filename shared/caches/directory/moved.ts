@@ -62,8 +62,16 @@ interface Home {
   readonly mtimeNs: string;
 }
 
-/** Of several files alike, one whose cache lacks the entry is where it is needed. */
+/**
+ * Of several files alike, one whose cache lacks the entry is where it is needed. Where one of them has the very same
+ * cache file through a link, the entry is in its place.
+ */
 async function rehomed(item: Found, entry: string, homes: readonly Home[]): Promise<Found> {
+  const places = await Promise.all(homes.map(({ directory }) => realOf(join(directory, CACHE_NAME))));
+  if (homes.length > 0 && places.includes(await realOf(item.finding.cache))) {
+    const reason = { rule: "cache_shared_by_links", observed: null };
+    return { ...item, finding: { ...item.finding, problem: "unreachable", reason } };
+  }
   for (const home of homes) {
     const movedTo = join(home.directory, CACHE_NAME);
     if (!(await holds(movedTo, entry))) return { ...seenAt(item, home, "media_moved"), movedTo };
@@ -78,6 +86,16 @@ function seenAt(item: Found, { directory, name, size, mtimeNs }: Home, rule: str
   const path = join(directory, name);
   const evidence = [...item.evidence, { path, expect: "same", size, mtimeNs } as const];
   return { ...item, evidence, finding: { ...item.finding, reason: { rule, observed: path } } };
+}
+
+/** The real path of a cache file; its path as it is when there is none. */
+async function realOf(cache: string): Promise<string> {
+  try {
+    return await realpath(cache);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return cache;
+  }
 }
 
 /** Whether the cache file there, or what it links to, already has an entry under this key. An unreadable one has none. */

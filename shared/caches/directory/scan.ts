@@ -41,10 +41,12 @@ export async function scanDirectories(
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
   const onTrouble = (trouble: Trouble) => troubles.push(trouble);
   const options = { signal: context.signal, timeLimitSeconds, onTrouble, only };
-  const realRoots = passports.map((passport) => passport.realPath);
+  const { part } = context;
+  // A link that leads from one part to another would be judged without the media that is there.
+  const realRoots = part === undefined ? passports.map(({ realPath }) => realPath) : [await realpath(part.directory)];
   const roots = passports.map((passport) => passport.root);
   let directories = 0;
-  await walk(roots, options, async (listing) => {
+  await walk(roots, { ...options, part }, async (listing) => {
     directories += 1;
     context.progress({ message: `checking ${listing.path}`, done: directories });
     const surplus = await surplusOf(listing, context.now());

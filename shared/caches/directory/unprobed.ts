@@ -65,7 +65,8 @@ export async function findUnprobed(
   const troubles: Trouble[] = [];
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
   const onTrouble = (trouble: Trouble) => troubles.push(trouble);
-  const options = { signal: context.signal, timeLimitSeconds, onTrouble, skip: isSkippedDirectory };
+  const { signal, part } = context;
+  const options = { signal, timeLimitSeconds, onTrouble, skip: isSkippedDirectory, part };
   let media = 0;
   let done = 0;
   await walk(rootsOf(passports), options, async (listing) => {
