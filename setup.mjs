@@ -12,15 +12,17 @@ const [task = "", ...words] = process.argv.slice(2);
 installPackages();
 // A test that fails may leave a server running: that must not keep the run from ending.
 const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ? ["--no-color"] : [])];
-const editor = ["test/host/**/*.test.ts", "test/extension/**/*.test.ts"];
-const others = ["test/**/*.test.ts", ...editor.flatMap((files) => ["--ignore", files])];
+const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
+const editor = suites("host", "extension");
+const programs = suites("cli", "mcp-server", "house");
+const others = ["test/**/*.test.ts", ...[...editor, ...programs].flatMap((files) => ["--ignore", files])];
 /** The steps of each task; what stands in one step runs at the same time. */
 const tasks = {
   start: [[["cli/start.ts", ...words]]],
   test: [
     [["test/setup.ts"]],
     [["build.ts"]],
-    words.length > 0 ? [[...mocha, ...words]] : [others, editor].map((files) => [...mocha, ...files]),
+    words.length > 0 ? [[...mocha, ...words]] : [others, editor, programs].map((files) => [...mocha, ...files]),
   ],
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);

@@ -21,7 +21,17 @@ const LABELS: Readonly<Record<string, readonly [title: string, icon?: string]>> 
   check: ["Check", "$(search-fuzzy)"],
   probe: ["Probe Media…"],
   scan: ["Scan", "$(eye)"],
+  import: ["Import Probe Results…"],
   cleanup: ["Clean Up…", "$(trash)"],
+  directories: ["List Managed Directories"],
+  info: ["Explain a Managed Directory…"],
+  register: ["Register a Directory…"],
+  touch: ["Mark a Directory as Used…"],
+  pin: ["Pin a Directory…"],
+  forget: ["Forget a Directory…"],
+  reconcile: ["Reconcile a Managed Cache…"],
+  evict: ["Evict…", "$(clear-all)"],
+  warm: ["Bring Directories Back…"],
   repair: ["Repair…", "$(tools)"],
   apply: ["Apply Plan…"],
   undo: ["Undo Last Cleanup…", "$(discard)"],
@@ -88,6 +98,19 @@ function settingsOf(schema: object, prefix: string): [string, object][] {
     if (property["type"] === "object") return settingsOf(property, path);
     const { description, ...rest } = property;
     const scope = FROM_WORKSPACE.has(path) ? "machine-overridable" : "machine";
-    return [[path, { ...rest, markdownDescription: description, scope }]];
+    return [[path, { ...(withoutDefaulted(rest) as object), markdownDescription: description, scope }]];
   });
+}
+
+/** A schema as the editor checks settings by it: nobody has to write what has a default. */
+function withoutDefaulted(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDefaulted);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const parts = Object.fromEntries(Object.entries(schema).map(([name, part]) => [name, withoutDefaulted(part)]));
+  const { properties, required } = schema as {
+    readonly properties?: Readonly<Record<string, object>>;
+    readonly required?: readonly string[];
+  };
+  if (properties === undefined || !Array.isArray(required)) return parts;
+  return { ...parts, required: required.filter((name) => !("default" in (properties[name] ?? {}))) };
 }

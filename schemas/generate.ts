@@ -3,6 +3,7 @@ import { argv, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { EXIT_CODES } from "../cli/exit-codes.ts";
+import { openApi } from "../mcp-server/openapi.ts";
 import { Configuration, MediaboxCache, operations, Plan, Report } from "../shared/index.ts";
 import { manifest, operationsTable } from "./extension-manifest.ts";
 
@@ -25,6 +26,7 @@ const files = new Map<string, string>([
     schemaFile(`operations/${name}.input`, `${title}: input`, input),
     schemaFile(`operations/${name}.output`, `${title}: output`, output),
   ]),
+  ["schemas/openapi.json", `${JSON.stringify(openApi(operations, versionOf("cli/package.json")), null, 2)}\n`],
   ["extension/operations.json", operationsTable()],
   ["extension/package.json", manifest(`${root}extension/package.json`)],
   ["README.md", readme()],
@@ -45,6 +47,10 @@ console.log(outdated.length === 0 ? "Everything is up to date." : `Written: ${ou
 
 function schemaFile(name: string, title: string, schema: object): [file: string, text: string] {
   return [`schemas/${name}.schema.json`, `${JSON.stringify({ $schema: DIALECT, title, ...schema }, null, 2)}\n`];
+}
+
+function versionOf(file: string): string {
+  return (JSON.parse(textOf(file) ?? "{}") as { readonly version: string }).version;
 }
 
 function textOf(file: string): string | undefined {
