@@ -55,6 +55,7 @@ export {
   rememberDue,
   setPaused,
 } from "./schedule-store.ts";
+export { assertManaged } from "./caches/managed/settings.ts";
 export { assertSchedules } from "./schedulable.ts";
 export { decide, type OnlyWhenIdle, type Schedule } from "./schedule.ts";
 export { linkRedis, makeRedisClient, type RedisLink } from "./redis-link.ts";

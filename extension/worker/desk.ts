@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 
 import {
+  assertManaged,
   assertSchedules,
   cacheHomeIn,
   Configuration,
@@ -129,6 +130,7 @@ function placesFor({ stateDirectory, configurationFile, configuration }: CoreSet
     cluster: { ...shared.cluster, ...configuration.cluster },
   };
   const settled = parse(Configuration, merged, "the settings of Cache Ops");
+  assertManaged(settled.managed);
   assertSchedules(settled.schedules, settled.cluster);
   return {
     stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || OWN.data,

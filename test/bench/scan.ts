@@ -6,6 +6,7 @@ import { env, execPath } from "node:process";
 import { json, text } from "node:stream/consumers";
 
 import { makeMediaLibrary, type LibrarySize } from "./media-library.ts";
+import { METER } from "../support/peak.ts";
 
 /** What one scan cost, start and end of its process included. */
 interface ScanFigures {
@@ -28,8 +29,6 @@ interface ScanBench {
 }
 
 const BIN = new URL("../../cli/bin/cache-ops.js", import.meta.url).pathname;
-/** Tells the most memory that a process ever had, in kilobytes, when it ends. */
-const METER = `data:text/javascript,process.on("exit",()=>console.error("PEAK",process.resourceUsage().maxRSS))`;
 
 /** Scans a library of its own below `place` with the built program: all of it, again, and with every 100th file touched. */
 export async function benchScan(place: string, size: LibrarySize): Promise<ScanBench> {

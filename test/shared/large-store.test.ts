@@ -13,14 +13,13 @@ import { mountTmpfs, unmountAll } from "../faults/mounts.ts";
 import { cliEnvironment } from "../support/cli.ts";
 import { makeContext } from "../support/context.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
+import { METER } from "../support/peak.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { failsWith } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 
 const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 const NAME = "all.tar.gz";
-/** Tells the most memory that a process ever had, in kilobytes, when it ends. */
-const METER = `data:text/javascript,process.on("exit",()=>console.error("PEAK",process.resourceUsage().maxRSS))`;
 
 /** A store of so many rows of a megabyte each; every 32nd is noise, so that the archive is no suspicious one. */
 function writeStore(state: string, rows: number): void {

@@ -8,6 +8,7 @@ import { makeTreeWriter } from "../../../shared/caches/managed/tree-writer.ts";
 import { seeTree } from "../../../shared/caches/managed/tree.ts";
 import { readPack } from "../../../shared/caches/managed/unpack.ts";
 import { Configuration, parse, type Context } from "../../../shared/index.ts";
+import { peakBytes } from "../../support/peak.ts";
 
 /*
  * A process that does one large piece of work and says how much memory that took at most: `node pack-worker.ts pack
@@ -45,4 +46,4 @@ if (what === "pack") {
   for await (const part of await store.get(second)) size += part.length;
   store.close();
 }
-console.log(JSON.stringify({ size, peakBytes: process.resourceUsage().maxRSS * 1024 }));
+console.log(JSON.stringify({ size, peakBytes: peakBytes() }));
