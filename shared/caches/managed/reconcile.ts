@@ -103,10 +103,14 @@ async function compare(
   const level = await directoriesAt(passport.realPath, "", cache.depth, options);
   found.troubles.push(...level.troubles);
   const keepsTimes = (await keepsAccessTimes(passport.realPath)) !== "no";
-  const corrections: Registration[] = [];
+  const corrections: Correction[] = [];
   let done = 0;
   const flush = async () => {
-    const batch = corrections.splice(0);
+    const batch: Registration[] = [];
+    for (const { isKnown, ...registration } of corrections.splice(0)) {
+      // What was forgotten or evicted while it was measured stays so.
+      if (!isKnown || (await store.get(registration.path)) !== undefined) batch.push(registration);
+    }
     if (batch.length > 0) await store.register(batch, context.now());
   };
   const waiting = level.directories.values();
@@ -133,8 +137,11 @@ interface Scene {
   readonly context: Context;
 }
 
+/** What the register should be told, and whether it had the directory before. */
+type Correction = Registration & { readonly isKnown: boolean };
+
 /** What the register should be told of a directory, if anything. */
-async function correctionFor(path: string, scene: Scene): Promise<Registration | undefined> {
+async function correctionFor(path: string, scene: Scene): Promise<Correction | undefined> {
   const { cache, store, passport, keepsTimes, found, context } = scene;
   const entry = await store.get(path);
   if (entry === undefined && !cache.autoRegister) {
@@ -150,7 +157,7 @@ async function correctionFor(path: string, scene: Scene): Promise<Registration |
   if (entry === undefined) {
     found.registered += 1;
     // Its TTL begins now: what was copied with its old times would expire at once.
-    if (cache.ttl !== undefined) return { path, bytes, files };
+    if (cache.ttl !== undefined) return { path, bytes, files, isKnown: false };
   }
   // Registers keep times to the millisecond.
   else if (
@@ -162,7 +169,7 @@ async function correctionFor(path: string, scene: Scene): Promise<Registration |
     found.unchanged += 1;
     return undefined;
   } else found.corrected += 1;
-  return { path, bytes, files, accessedAt };
+  return { path, bytes, files, accessedAt, isKnown: entry !== undefined };
 }
 
 /** What another program put into a shared register has no size yet, and must get one even if that is nothing. */

@@ -125,6 +125,23 @@ describe("a reconciliation", () => {
     assert.deepEqual(counts(await run()), [0, 1, 0, 2, 0]);
   });
 
+  it("brings nothing back that was forgotten while it was measured", async () => {
+    const { cache, context, entries } = makeScene({ autoRegister: false });
+    await withManagedStore(cache, context, async (store) => {
+      const names = ["Alien", "Brazil", "Cube"];
+      await store.register(
+        names.map((path) => ({ path, bytes: 7, files: 1 })),
+        1,
+      );
+      const forgetting: Promise<number>[] = [];
+      const progress = () => void forgetting.push(store.forget(["Brazil"]));
+      const found = await reconcile(cache, store, { ...context, progress });
+      await Promise.all(forgetting);
+      assert.equal(found.after.directories, 2);
+    });
+    assert.deepEqual((await entries()).map(({ path }) => path).toSorted(), ["Alien", "Cube"]);
+  });
+
   it("works at its depth only", async () => {
     const root = makePlace("deep");
     for (const name of ["A/One/f", "A/Two/x/f", "B/Three/f", "B/loose"]) fill(root, name, 10);
