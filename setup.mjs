@@ -13,7 +13,8 @@ installPackages();
 // A test that fails may leave a server running: that must not keep the run from ending.
 const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ? ["--no-color"] : [])];
 const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
-const editor = suites("host", "extension");
+/** Parts that take about as long as each other, so that all end together. */
+const editor = suites("host", "extension", "bench", "shared/managed");
 const programs = suites("cli", "mcp-server", "house");
 const others = ["test/**/*.test.ts", ...[...editor, ...programs].flatMap((files) => ["--ignore", files])];
 /** The steps of each task; what stands in one step runs at the same time. */
