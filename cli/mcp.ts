@@ -1,16 +1,16 @@
 import { once } from "node:events";
-import { join, resolve } from "node:path";
 import { stderr, stdin } from "node:process";
 
 import { CacheOpsError } from "@cache-ops/shared";
 
 import type { Command } from "commander";
 
-import { makeContext, placesOf } from "./environment.ts";
+import { makeContext } from "./environment.ts";
 import {
   boundedContext,
   numberOf,
   serverCommand,
+  tokenFileOf,
   withAddress,
   withBounds,
   type AddressFlags,
@@ -65,7 +65,7 @@ async function runMcp(version: string, flags: McpFlags): Promise<void> {
     // Before anybody can know that the server listens, so that it always ends as it should.
     const told = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
     const desk = makeDesk();
-    const tokenFile = resolve(flags.tokenFile ?? join(placesOf().stateDirectory, "mcp-token"));
+    const tokenFile = tokenFileOf(flags);
     context.state();
     const server = await serveHttp(() => buildServer(settings, desk), {
       host: flags.host,

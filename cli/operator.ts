@@ -1,8 +1,10 @@
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 import { CacheOpsError, type Configuration, type Context } from "@cache-ops/shared";
 
 import { Command } from "commander";
+
+import { placesOf } from "./environment.ts";
 
 /** What the operator may say when starting a server: the bounds of whoever uses it. */
 export interface BoundFlags {
@@ -48,6 +50,11 @@ export function withAddress(command: Command): Command {
     .option("--port <number>", "port to listen on; 0: any", "7777")
     .option("--allow-host <name...>", "further host names requests may be addressed to")
     .option("--token-file <file>", "file with the bearer token (default: mcp-token in the state directory)");
+}
+
+/** The file with the bearer token: where the operator says, else in the state directory. */
+export function tokenFileOf({ tokenFile }: Pick<AddressFlags, "tokenFile">): string {
+  return resolve(tokenFile ?? join(placesOf().stateDirectory, "mcp-token"));
 }
 
 /** The context of whoever uses the server: confined to the libraries and bounds that the operator set. */

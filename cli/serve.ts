@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { argv, env, execPath, exit, stderr, stdout } from "node:process";
 
 import { secretFrom, type Configuration } from "@cache-ops/shared";
@@ -13,6 +13,7 @@ import {
   boundedContext,
   numberOf,
   serverCommand,
+  tokenFileOf,
   withAddress,
   withBounds,
   type AddressFlags,
@@ -82,10 +83,6 @@ async function runService(version: string, flags: ServeFlags): Promise<void> {
   } finally {
     close();
   }
-}
-
-function tokenFileOf({ tokenFile }: ServeFlags): string {
-  return resolve(tokenFile ?? join(placesOf().stateDirectory, "mcp-token"));
 }
 
 function printUnit(flags: ServeFlags): void {

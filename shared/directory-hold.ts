@@ -7,7 +7,7 @@ import { openAnchor, type Anchor } from "./anchor.ts";
 import type { Lease, ManagedStore } from "./caches/managed/managed-store.ts";
 import type { ManagedCache } from "./caches/managed/settings.ts";
 import type { Context } from "./context.ts";
-import { CacheOpsError, errnoOf } from "./errors.ts";
+import { CacheOpsError, errnoOf, stale } from "./errors.ts";
 import { withLock, type HeldLock } from "./lock.ts";
 import { LOCK_SUFFIX } from "./naming.ts";
 import type { DirectoryAction } from "./plan.ts";
@@ -124,9 +124,4 @@ export async function isThere(path: string): Promise<boolean> {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return false;
     throw error;
   }
-}
-
-/** The error for what is not as the planner saw it. */
-export function stale(message: string): CacheOpsError {
-  return new CacheOpsError("stale_plan", message, { hint: "Make a new plan." });
 }

@@ -12,10 +12,10 @@ import {
   locked,
   managedCacheNamed,
   moveDirectory,
-  stale,
   withLease,
   withQuarantine,
 } from "./directory-hold.ts";
+import { stale } from "./errors.ts";
 import type { Step } from "./journal.ts";
 import type { HeldLock } from "./lock.ts";
 import type { DirectoryAction } from "./plan.ts";

@@ -72,3 +72,8 @@ export const ERRNO_HINTS: Readonly<Record<string, string>> = {
   EEXIST: "Something else has this name; move it away, or take another.",
   EMFILE: "Too many files are open; raise the limit (ulimit -n) and try again.",
 };
+
+/** The error for what is not as the planner saw it. */
+export function stale(message: string): CacheOpsError {
+  return new CacheOpsError("stale_plan", message, { hint: "Make a new plan." });
+}

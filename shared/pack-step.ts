@@ -21,11 +21,10 @@ import {
   locked,
   managedCacheNamed,
   moveDirectory,
-  stale,
   withLease,
   withQuarantine,
 } from "./directory-hold.ts";
-import { errnoOf } from "./errors.ts";
+import { errnoOf, stale } from "./errors.ts";
 import type { Content } from "./file.ts";
 import type { Step } from "./journal.ts";
 import type { HeldLock } from "./lock.ts";

@@ -6,7 +6,7 @@ import { openAnchor, type Anchor } from "./anchor.ts";
 import { publish, remove, removeTemp } from "./atomic.ts";
 import type { Context } from "./context.ts";
 import { examineDirectory, performDirectory, prepareDirectory } from "./directory-step.ts";
-import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS } from "./errors.ts";
+import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS, stale } from "./errors.ts";
 import { refute } from "./evidence.ts";
 import { contentOf, readIfThere, type Content, type SeenFile } from "./file.ts";
 import { blobOf, type Step } from "./journal.ts";
@@ -228,10 +228,6 @@ function assertNoForeignWriter(anchor: Anchor, action: Action, now: number): voi
   throw new CacheOpsError("locked", `another program is writing ${action.lock}`, {
     hint: "Try again when it is done.",
   });
-}
-
-function stale(message: string): CacheOpsError {
-  return new CacheOpsError("stale_plan", message, { hint: "Make a new plan." });
 }
 
 /** Whether two contents are the same bytes; `null` stands for "no file". */

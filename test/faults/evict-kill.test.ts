@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, symlinkSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
 
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
 import { fill, managedSettings, setAge } from "../shared/managed/managed-place.ts";
-import { operate, treeWithoutTimes } from "./scene.ts";
+import { letQuarantineLocksAge, operate, treeWithoutTimes } from "./scene.ts";
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
@@ -101,7 +101,7 @@ async function killEverywhere(
     );
     if (hit) kills += 1;
     try {
-      letLocksAge(scene);
+      letQuarantineLocksAge(scene.root);
       await recover(scene, own, round);
       const { directories } = await totals(scene);
       assert.equal(directories, namesIn(scene.root).length - 1, "the register knows what is there");
@@ -136,11 +136,4 @@ function namesIn(root: string): string[] {
 
 function withoutQuarantine(lines: readonly string[]): string[] {
   return lines.filter((line) => !line.startsWith(`./${QUARANTINE}`));
-}
-
-/** Fifteen seconds pass for locks whose owner died before it could sign them. */
-function letLocksAge({ root }: Scene): void {
-  const quarantine = join(root, QUARANTINE);
-  if (!existsSync(quarantine)) return;
-  for (const name of readdirSync(quarantine)) if (name.endsWith("-lock")) utimesSync(join(quarantine, name), 1, 1);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, lutimesSync, readdirSync, symlinkSync, utimesSync } from "node:fs";
+import { existsSync, lutimesSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { env, kill } from "node:process";
 
@@ -10,7 +10,7 @@ import { S3_KEYS, startProxy, startS3 } from "../shared/managed/s3-server.ts";
 import { makeContext } from "../support/context.ts";
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
-import { operate } from "./scene.ts";
+import { letQuarantineLocksAge, operate } from "./scene.ts";
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
@@ -131,7 +131,7 @@ describe("kill -9 in the middle of an upload", () => {
     assert.equal(await driver.run("apply", { plan }, scene.config), undefined, "it was killed");
     await driver.stop();
     onUpload = () => undefined;
-    letLocksAge(scene);
+    letQuarantineLocksAge(scene.root);
     assert.deepEqual(treeState(join(scene.root, "first")), scene.original.get("first"));
     await done(scene, "apply", { plan });
     assert.deepEqual(namesIn(scene.root), ["second", "stays"]);
@@ -168,7 +168,7 @@ async function killEverywhere(
     );
     if (hit) kills += 1;
     try {
-      letLocksAge(scene);
+      letQuarantineLocksAge(scene.root);
       await recover(scene, own, round);
       const { registered } = (await operate(scene.state, "directories", {}, { config: scene.config })) as {
         registered: number;
@@ -197,11 +197,4 @@ function assertWhole({ root, original }: Scene, name: string): void {
 
 function namesIn(root: string): string[] {
   return readdirSync(root).filter((name) => name !== QUARANTINE && name !== PACKED);
-}
-
-/** Fifteen seconds pass for locks whose owner died before it could sign them. */
-function letLocksAge({ root }: Scene): void {
-  const quarantine = join(root, QUARANTINE);
-  if (!existsSync(quarantine)) return;
-  for (const name of readdirSync(quarantine)) if (name.endsWith("-lock")) utimesSync(join(quarantine, name), 1, 1);
 }

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -13,6 +14,7 @@ import {
 import { join } from "node:path";
 
 import { invoke, openState, operations, type Context } from "../../shared/index.ts";
+import { QUARANTINE_NAME } from "../../shared/naming.ts";
 import { makeContext } from "../support/context.ts";
 import { CACHE, entryFor, makeMovies, writeCache, writeMedia } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
@@ -121,4 +123,11 @@ export function leftoversIn(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) =>
     /\.cache-ops-[^/]*\.tmp$|\.cache-ops-lock$/.test(name),
   );
+}
+
+/** Fifteen seconds pass for locks in the quarantine of a managed root whose owner died before it could sign them. */
+export function letQuarantineLocksAge(root: string): void {
+  const quarantine = join(root, QUARANTINE_NAME);
+  if (!existsSync(quarantine)) return;
+  for (const name of readdirSync(quarantine)) if (name.endsWith("-lock")) utimesSync(join(quarantine, name), 1, 1);
 }
