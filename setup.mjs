@@ -28,10 +28,15 @@ const tasks = {
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
 for (const step of tasks[task]) {
-  // The first one is seen at work; what the others say follows when they have ended.
-  const codes = await Promise.all(step.map((args, index) => run(node, args, index === 0)));
-  const code = codes.find((each) => each !== 0);
-  if (code !== undefined) process.exit(code);
+  // One of several is seen at work; what the others say follows when they have ended.
+  const ends = await Promise.all(
+    step.map((args, index) => run(node, args, step.length === 1 ? "inherit" : index === 0 ? "shown" : "kept")),
+  );
+  const code = ends.map((end) => end.code).find((each) => each !== 0);
+  if (code === undefined) continue;
+  // Once more where everybody looks first: what failed, without mocha's count of it.
+  for (const { said } of ends) process.stdout.write(said.split(/^ {2}\d+ failing$/m)[1] ?? "");
+  process.exit(code);
 }
 
 function installPackages() {
@@ -48,21 +53,26 @@ function installPackages() {
   writeFileSync(stamp, wanted);
 }
 
-function run(command, args, isShown) {
+function run(command, args, output) {
   return new Promise((resolve) => {
     const PATH = `${dirname(command)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH}`;
     const child = spawn(command, args, {
       cwd: root,
-      stdio: isShown ? "inherit" : ["ignore", "pipe", "pipe"],
+      stdio: output === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"],
       env: { ...process.env, PATH, CACHE_OPS_TEST_BUILT: "1", INIT_CWD: process.env.INIT_CWD ?? process.cwd() },
     });
     for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
     child.on("error", (error) => fail(`${command}: ${error.message}`));
-    const said = [];
-    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => said.push(data));
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text) => {
+        said += text;
+        if (output === "shown") process.stdout.write(text);
+      });
+    }
     child.on("close", (code, signal) => {
-      for (const data of said) process.stdout.write(data);
-      resolve(signal === null ? code : 1);
+      if (output === "kept") process.stdout.write(said);
+      resolve({ code: signal === null ? code : 1, said });
     });
   });
 }
