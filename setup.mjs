@@ -13,17 +13,16 @@ installPackages();
 // A test that fails may leave a server running: that must not keep the run from ending.
 const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ? ["--no-color"] : [])];
 const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
-/** Parts that take about as long as each other, so that all end together. */
-const editor = suites("host", "extension", "bench", "shared/managed");
-const programs = suites("cli", "mcp-server", "house");
-const others = ["test/**/*.test.ts", ...[...editor, ...programs].flatMap((files) => ["--ignore", files])];
+/** Parts that take about as long as each other, so that all end together; `others` are what is in none of them. */
+const parts = [suites("faults", "cli"), suites("host", "extension", "bench"), suites("mcp-server", "house")];
+const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--ignore", files])];
 /** The steps of each task; what stands in one step runs at the same time. */
 const tasks = {
   start: [[["cli/start.ts", ...words]]],
   test: [
     [["test/setup.ts"]],
     [["build.ts"]],
-    words.length > 0 ? [[...mocha, ...words]] : [others, editor, programs].map((files) => [...mocha, ...files]),
+    words.length > 0 ? [[...mocha, ...words]] : [others, ...parts].map((files) => [...mocha, ...files]),
   ],
 };
 if (!(task in tasks)) fail(`setup.mjs knows the tasks ${Object.keys(tasks).join(", ")}`);
