@@ -1,8 +1,20 @@
 import { chmodSync, cpSync, rmSync, statSync } from "node:fs";
 
-import { build, type BuildOptions } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 
 /** Bundles what ships: the command line (with the MCP server in it) and the extension. Prints their sizes. */
+
+/** What dockerode brings along for SSH and BuildKit: engines are reached by socket or TCP, images are never built. */
+const withoutUnused: Plugin = {
+  name: "without-unused",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader)$/ }, ({ path }) => ({
+      path,
+      namespace: "unused",
+    }));
+    bundler.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {}" }));
+  },
+};
 
 const common: BuildOptions = {
   bundle: true,
@@ -13,6 +25,7 @@ const common: BuildOptions = {
   legalComments: "none",
   logLevel: "warning",
   outbase: ".",
+  plugins: [withoutUnused],
 };
 const toRequire =
   'import { createRequire as _createRequire } from "node:module"; const require = _createRequire(import.meta.url);';

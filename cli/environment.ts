@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { env } from "node:process";
+import { setTimeout } from "node:timers/promises";
 
 import {
   cacheHomeIn,
+  jellyfinTokenFrom,
   objectStorageKeysFrom,
   openState,
+  orchestratorKeyFrom,
   readConfiguration,
   secretFrom,
   type Context,
@@ -40,6 +43,12 @@ export function makeContext(
     cacheHome: cacheHomeIn(env),
     redisUrl: secretFrom(env, "CACHE_OPS_REDIS_URL"),
     objectStorageKeys: objectStorageKeysFrom(env),
+    orchestratorKey: orchestratorKeyFrom(env),
+    jellyfin: {
+      fetch,
+      wait: async (ms, signal) => setTimeout(ms, undefined, { signal }),
+      token: async (server) => jellyfinTokenFrom(env, server),
+    },
     configuration: readConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
   };
   return { context, close: () => state?.close() };

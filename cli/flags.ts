@@ -6,6 +6,7 @@ import { Option } from "commander";
 interface PropertySchema {
   readonly type?: string;
   readonly description?: string;
+  readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly items?: PropertySchema;
 }
@@ -29,6 +30,8 @@ export function optionFor(name: string, schema: PropertySchema): Option {
   const description = `${schema.description ?? ""}${allowed(schema)}`;
   switch (schema.type) {
     case "boolean": {
+      // What is on by default can only be turned off.
+      if (schema.default === true) return new Option(`--no-${flag.slice(2)}`, description.replace(/^false: /, ""));
       const option = new Option(flag, description);
       // `--no-cache` stands for the property noCache, not for a property cache that is set to false.
       option.negate = false;

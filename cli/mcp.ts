@@ -31,7 +31,10 @@ export function mcpCommand(version: string): Command {
   );
   return withAddress(
     withBounds(command)
-      .option("--tools <names>", "offer only these tools, separated by commas; default and managed stand for several")
+      .option(
+        "--tools <names>",
+        "offer only these tools, separated by commas; default, managed, engines and jellyfin stand for several",
+      )
       .option("--http", "serve Streamable HTTP at /mcp instead of standard input and output"),
   ).action((flags: McpFlags) => runMcp(version, flags));
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { argv, env, execPath, exit, stderr, stdout } from "node:process";
 
-import { secretFrom, type Configuration } from "@cache-ops/shared";
+import { jellyfinTokenFrom, secretFrom, type Configuration } from "@cache-ops/shared";
 
 import type { Command } from "commander";
 
@@ -52,7 +52,9 @@ async function runService(version: string, flags: ServeFlags): Promise<void> {
     const token = tokenFrom(tokenFile);
     const webhookSecret = secretFrom(env, "CACHE_OPS_WEBHOOK_SECRET");
     const { secretAccessKey, sessionToken } = context.objectStorageKeys ?? {};
-    const secrets = [token, webhookSecret, context.redisUrl, secretAccessKey, sessionToken];
+    const { redisUrl, orchestratorKey, configuration } = context;
+    const keys = configuration.jellyfin.map(({ name }) => jellyfinTokenFrom(env, name));
+    const secrets = [token, webhookSecret, redisUrl, secretAccessKey, sessionToken, orchestratorKey, ...keys];
     const log = makeLog((line) => stderr.write(line), context.now, secrets);
     const bounded = { ...boundedContext(flags, context), log };
     // Before anybody can know that the service listens, so that it always ends as it should.

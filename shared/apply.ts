@@ -6,6 +6,7 @@ import { guardRoots } from "./guard.ts";
 import { newId } from "./ids.ts";
 import {
   beginRun,
+  blankStep,
   claimRun,
   endRun,
   forgetBackups,
@@ -235,18 +236,7 @@ function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context
 }
 
 function refusedStep(action: Action, error: unknown): Step {
-  return {
-    seq: action.seq,
-    file: action.file,
-    state: "refused",
-    temp: "",
-    before: null,
-    after: null,
-    attributes: null,
-    directoryBefore: null,
-    directoryAfter: null,
-    ...refusalOf(error),
-  };
+  return { ...blankStep(action), state: "refused", ...refusalOf(error) };
 }
 
 function scopeOf({ id, work }: Pick<Run, "id" | "work">, context: Context): StepScope {

@@ -14,8 +14,10 @@ import { CacheOpsError } from "./errors.ts";
 import type { Evidence } from "./evidence.ts";
 import { assertConfined, resolveRoots } from "./library.ts";
 import type { Passport } from "./passport.ts";
-import type { Action, Change, PlannedCache } from "./plan.ts";
+import type { Change } from "./change.ts";
+import type { Action, PlannedCache } from "./plan.ts";
 import { printable } from "./printable.ts";
+import { draftRemote, isRemoteChange } from "./remote.ts";
 import type { Found, Scan } from "./scan.ts";
 
 /** How to scan, whatever the kind. */
@@ -173,8 +175,10 @@ export function joinScans(scans: readonly Scan[]): Scan {
 /** Turns changes of any kinds into the actions that carry them out, numbered through. */
 export async function draftChanges(changes: readonly Change[], seen: readonly PlannedCache[]): Promise<Draft> {
   const drafts: Draft[] = [];
+  const remote = changes.filter(isRemoteChange);
+  if (remote.length > 0) drafts.push(draftRemote(remote));
   for (const kind of CACHE_KINDS) {
-    const own = changes.filter((change) => kindOf(change) === kind);
+    const own = changes.filter((change) => !isRemoteChange(change) && kindOf(change) === kind);
     if (own.length > 0) drafts.push(await kind.draft(own, seen));
   }
   const done = new Set(drafts.flatMap((draft) => draft.changes));

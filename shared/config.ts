@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 
 import { Type, type Static } from "typebox";
 
+import { assertEngines, EngineCache } from "./caches/engine/settings.ts";
+import { assertJellyfin, JellyfinServer } from "./caches/jellyfin/settings.ts";
 import { assertManaged, ManagedCache } from "./caches/managed/settings.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
 import { ServiceSettings } from "./service-settings.ts";
@@ -80,6 +82,8 @@ export const Configuration = Type.Object(
       { additionalProperties: false, default: {}, description: "The central cache of ffprobe results." },
     ),
     managed: Type.Array(ManagedCache, { default: [], description: "Directories kept under TTL, LRU and a quota." }),
+    engines: Type.Array(EngineCache, { default: [], description: "Caches in containers of stream engines." }),
+    jellyfin: Type.Array(JellyfinServer, { default: [], description: "Jellyfin servers that are looked after." }),
     service: ServiceSettings,
     schedules: Type.Array(Schedule, { default: [], description: "What `serve` does by itself." }),
     cluster: Cluster,
@@ -128,6 +132,8 @@ export function readConfiguration(file: string, mustExist: boolean): Configurati
   }
   const configuration = parse(Configuration, value, `configuration ${file}`);
   assertManaged(configuration.managed);
+  assertEngines(configuration.engines);
+  assertJellyfin(configuration.jellyfin);
   assertSchedules(configuration.schedules, configuration.cluster);
   return configuration;
 }

@@ -1,3 +1,4 @@
+import type { JellyfinAccess } from "./caches/jellyfin/client.ts";
 import type { Configuration } from "./config.ts";
 import type { ObjectStorageKeys } from "./object-storage-keys.ts";
 import type { State } from "./state.ts";
@@ -29,6 +30,10 @@ export interface Context {
   readonly redisUrl?: string | undefined;
   /** Keys of the object store that directories are archived to. A secret, never shown or stored. */
   readonly objectStorageKeys?: ObjectStorageKeys | undefined;
+  /** Key of the API of the orchestrators that engine caches name. A secret, never shown or stored. */
+  readonly orchestratorKey?: string | undefined;
+  /** How Jellyfin servers are spoken to, and the API key of each. Secrets, never shown or stored. */
+  readonly jellyfin?: JellyfinReach | undefined;
   /** Where the environment says that caches of this user's programs lie (XDG_CACHE_HOME, LOCALAPPDATA), if it does. */
   readonly cacheHome?: string | undefined;
   /** Ceilings the operator set for whoever calls; input can only stay below them. Absent: none. */
@@ -37,6 +42,12 @@ export interface Context {
   readonly part?: LibraryPart | undefined;
   /** Asked before every change where work is shared between hosts: throws `locked` once the right to it was lost. */
   readonly fence?: (() => Promise<void>) | undefined;
+}
+
+/** What speaking to Jellyfin servers takes from outside. */
+interface JellyfinReach extends Pick<JellyfinAccess, "fetch" | "wait"> {
+  /** The API key of a server, by its name in the configuration. Rejects when it is named and cannot be read. */
+  readonly token: (server: string) => Promise<string | undefined>;
 }
 
 /** What a caller may at most do. */

@@ -16,7 +16,7 @@ import {
   withQuarantine,
 } from "./directory-hold.ts";
 import { stale } from "./errors.ts";
-import type { Step } from "./journal.ts";
+import { blankStep, type Step } from "./journal.ts";
 import type { HeldLock } from "./lock.ts";
 import type { DirectoryAction } from "./plan.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -43,18 +43,12 @@ export async function prepareDirectory(action: DirectoryAction, context: Context
   if (to !== null && (await isThere(to))) throw stale(`${to} exists by now`);
   const parent = await stat(dirname(action.file), { bigint: true });
   return {
-    seq: action.seq,
-    file: action.file,
-    state: "intended",
+    ...blankStep(action),
     temp: action.place,
     before,
     // What lies in the quarantine has freed nothing yet.
     after: to === null ? null : before,
-    attributes: null,
     directoryBefore: String(parent.mtimeNs),
-    directoryAfter: null,
-    code: null,
-    message: null,
   };
 }
 

@@ -1,4 +1,5 @@
-import type { Action, Change, PlannedCache, Skipped } from "./plan.ts";
+import type { Change } from "./change.ts";
+import type { Action, PlannedCache, Skipped } from "./plan.ts";
 
 /** A change before it has a number. */
 export type ChangeDraft = Omit<Change, "id">;

@@ -21,7 +21,9 @@ export const Blocked = Type.Object(
     threshold: Type.Optional(Type.Union([Type.String(), Type.Number()])),
     message: Type.String({ description: "What is wrong." }),
     advice: Type.String({ description: "What to do about this cause." }),
-    override: Type.Union([GuardName, Type.Null()], { description: "What to allow for one run; null: not possible." }),
+    override: Type.Union([Type.String(), Type.Null()], {
+      description: "What to allow for one run; null: not possible.",
+    }),
   },
   { additionalProperties: false },
 );

@@ -6,7 +6,8 @@ import { CacheOpsError } from "./errors.ts";
 import { Attributes, Content } from "./file.ts";
 import { Owner } from "./owner.ts";
 import { Passport } from "./passport.ts";
-import { Action, Change } from "./plan.ts";
+import { Change } from "./change.ts";
+import { Action } from "./plan.ts";
 import { Report, type RunStatus } from "./report.ts";
 import type { State } from "./state.ts";
 import { matches, parse } from "./validate.ts";
@@ -43,7 +44,8 @@ export interface Run {
 export interface Step {
   readonly seq: number;
   readonly file: string;
-  readonly state: "intended" | "done" | "refused";
+  /** `partial`: something was done, not all of it, or not all of it was seen. */
+  readonly state: "intended" | "done" | "partial" | "refused";
   readonly temp: string;
   readonly before: Content | null;
   readonly after: Content | null;
@@ -53,6 +55,23 @@ export interface Step {
   readonly directoryAfter: string | null;
   readonly code: string | null;
   readonly message: string | null;
+}
+
+/** The line of an action of which nothing is known yet. */
+export function blankStep({ seq, file }: Pick<Action, "seq" | "file">): Step {
+  return {
+    seq,
+    file,
+    state: "intended",
+    temp: "",
+    before: null,
+    after: null,
+    attributes: null,
+    directoryBefore: null,
+    directoryAfter: null,
+    code: null,
+    message: null,
+  };
 }
 
 /** Begins a run. With a plan, uses it up in the same transaction: `false` when somebody else was first. */
@@ -156,7 +175,8 @@ export function stepsOf(state: State, run: string): Step[] {
   return state.all("SELECT * FROM steps WHERE run = ? ORDER BY seq", run).map((row) => ({
     seq: Number(row["seq"]),
     file: String(row["file"]),
-    state: row["state"] === "done" || row["state"] === "refused" ? row["state"] : "intended",
+    state:
+      row["state"] === "done" || row["state"] === "partial" || row["state"] === "refused" ? row["state"] : "intended",
     temp: String(row["temp"]),
     before: optional(Content, row["before"]),
     after: optional(Content, row["after"]),

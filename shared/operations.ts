@@ -2,15 +2,19 @@ import type { Operation } from "./operation.ts";
 import { apply } from "./operations/apply.ts";
 import { backup } from "./operations/backup.ts";
 import { check } from "./operations/check.ts";
+import { clear } from "./operations/clear.ts";
 import { cleanup } from "./operations/cleanup.ts";
 import { directories } from "./operations/directories.ts";
 import { doctor } from "./operations/doctor.ts";
+import { empty } from "./operations/empty.ts";
+import { engines } from "./operations/engines.ts";
 import { evict } from "./operations/evict.ts";
 import { forget } from "./operations/forget.ts";
 import { history } from "./operations/history.ts";
 import { importOperation } from "./operations/import.ts";
 import { info } from "./operations/info.ts";
 import { invalidate } from "./operations/invalidate.ts";
+import { jellyfin } from "./operations/jellyfin.ts";
 import { list } from "./operations/list.ts";
 import { pin } from "./operations/pin.ts";
 import { probe } from "./operations/probe.ts";
@@ -44,6 +48,10 @@ export const operations: readonly Operation[] = [
   reconcile,
   evict,
   warm,
+  engines,
+  empty,
+  jellyfin,
+  clear,
   repair,
   apply,
   undo,

@@ -26,9 +26,10 @@ import {
 } from "./directory-hold.ts";
 import { errnoOf, stale } from "./errors.ts";
 import type { Content } from "./file.ts";
-import type { Step } from "./journal.ts";
+import { blankStep, type Step } from "./journal.ts";
 import type { HeldLock } from "./lock.ts";
-import type { Action, PackAction, PackTarget } from "./plan.ts";
+import type { PackTarget } from "./change.ts";
+import type { Action, PackAction } from "./plan.ts";
 import { removeTree } from "./remove-tree.ts";
 
 /*
@@ -61,17 +62,9 @@ export async function preparePack(action: PackAction, context: Context): Promise
   }
   const isFreed = type === "remove_pack" && "file" in target && size !== undefined;
   return {
-    seq: action.seq,
-    file,
-    state: "intended",
+    ...blankStep(action),
     temp: type === "unpack_directory" ? action.stage : "",
     before: isFreed ? seen : null,
-    after: null,
-    attributes: null,
-    directoryBefore: null,
-    directoryAfter: null,
-    code: null,
-    message: null,
   };
 }
 

@@ -4,9 +4,11 @@ import type { Context } from "./context.ts";
 import { ByProblem, Trouble } from "./finding.ts";
 import { Blocked } from "./guard.ts";
 import type { Outcome } from "./operation.ts";
-import { Change, PlanStatus, quarantinedBytesOf, Skipped } from "./plan.ts";
+import { Change } from "./change.ts";
+import { PlanStatus, quarantinedBytesOf, Skipped } from "./plan.ts";
 import type { MadePlan } from "./planner.ts";
 import { printable } from "./printable.ts";
+import { isRemoteChange } from "./remote.ts";
 import { applySentence, undoLimit } from "./sentence.ts";
 import { formatBytes } from "./units.ts";
 import { count, type View } from "./view.ts";
@@ -85,7 +87,7 @@ export function planView(summary: PlanSummary): View {
   const what = `${count(entries, "change")} in ${count(caches, "cache")}`;
   const titles = {
     ready: `${what}, ${freed}. Nothing was changed yet.`,
-    empty: "Nothing to do.",
+    empty: errors.length > 0 ? "Nothing to do in what could be looked at." : "Nothing to do.",
     blocked: "BLOCKED: this plan cannot be applied.",
   };
   return {
@@ -97,14 +99,12 @@ export function planView(summary: PlanSummary): View {
     ],
     table: {
       columns: ["#", "Does", "Media", "Cache", "Why"],
-      rows: changes.map(({ id, does, name, cache, to, problem, reason, tracked }) => [
-        id,
-        does,
-        printable(name ?? "(the file itself)"),
-        printable(cache),
-        printable(
-          tracked === undefined ? `${problem}: ${reason.rule}${to === undefined ? "" : ` → ${to}`}` : because(reason),
-        ),
+      rows: changes.map((change) => [
+        change.id,
+        deedOf(change),
+        printable(change.name ?? "(the file itself)"),
+        printable(change.cache),
+        printable(because(change)),
       ]),
     },
     notes: [
@@ -115,13 +115,22 @@ export function planView(summary: PlanSummary): View {
       ...countRules(skipped),
       ...Object.entries(kept).map(([problem, number]) => `Kept: ${number} ${problem}.`),
       ...errors.map(({ path, message }) => `${printable(path)}: ${message}`),
+      ...(status === "ready" && summary.undoUntil === null ? ["This cannot be undone."] : []),
       ...(status === "ready" ? [`\`cache-ops apply ${plan}\` does exactly this.`] : []),
     ],
   };
 }
 
-/** Where a directory goes says little; how far over the limit it is says much. */
-function because({ rule, observed, threshold }: Change["reason"]): string {
+function deedOf({ does, jellyfin }: Change): string {
+  return jellyfin?.does === "clear" && jellyfin.refills ? `${does}, refill` : does;
+}
+
+/** Where a directory goes says little; how far over the limit it is, or what a server says, says much. */
+function because(change: Change): string {
+  const { to, problem, tracked } = change;
+  const { rule, observed, threshold } = change.reason;
+  if (tracked === undefined && !isRemoteChange(change))
+    return `${problem}: ${rule}${to === undefined ? "" : ` → ${to}`}`;
   const limit = threshold === undefined ? "" : `, limit ${threshold}`;
   return `${rule}${observed === null ? "" : `: ${observed}`}${limit}`;
 }

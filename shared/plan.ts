@@ -1,113 +1,15 @@
 import { Type, type Static } from "typebox";
 
+import { Change, ChangedContainer, PackedTree, PackTarget, Tracked } from "./change.ts";
+import { JellyfinStep } from "./caches/jellyfin/clear-plan.ts";
 import { Evidence } from "./evidence.ts";
 import { Attributes, Content } from "./file.ts";
-import { ByProblem, Kind, Problem, Reason, Trouble } from "./finding.ts";
+import { ByProblem, Trouble } from "./finding.ts";
 import { Blocked } from "./guard.ts";
 import { Passport } from "./passport.ts";
 
 const closed = { additionalProperties: false } as const;
 const Nullable = Type.Union([Type.String(), Type.Null()]);
-
-/** What a change does, in the words of table and report. */
-export const Deed = Type.Enum(
-  [
-    "remove",
-    "rehome",
-    "rename",
-    "migrate",
-    "salvage",
-    "recover",
-    "discard",
-    "unlock",
-    "record",
-    "scan",
-    "restore",
-    "evict",
-    "delete",
-    "purge",
-    "compress",
-    "archive",
-    "warm",
-  ],
-  {
-    description:
-      "remove: cut the entry; rehome: move it to the directory its media went to; rename: correct the recorded name; " +
-      "migrate: drop legacy fields; salvage: keep what can be read of a damaged cache; recover: make the temp file " +
-      "the cache again; discard: remove the file; unlock: release an abandoned lock; record: note a conversion; scan: note what ffprobe found; " +
-      "restore: put the file back as a backup holds it; evict: move the directory to the quarantine; " +
-      "delete: remove it at once; purge: remove it from the quarantine, or a pack that is not needed any more; " +
-      "compress: pack it into one file, then evict it; archive: pack it into object storage, then evict or delete it; " +
-      "warm: bring a packed or archived directory back.",
-  },
-);
-export type Deed = Static<typeof Deed>;
-
-/** A directory of a managed cache, as its register calls it. */
-export const Tracked = Type.Object(
-  {
-    cache: Type.String({ description: "Name of the managed cache." }),
-    root: Type.String({ description: "Real path of its root." }),
-    path: Type.String({ description: "The directory, relative to the root." }),
-    accessedAt: Type.Union([Type.Number(), Type.Null()], {
-      description: "Last use as the planner saw it (ms since 1970): later ones refuse the action. Null: not asked.",
-    }),
-    keepSeconds: Type.Number({ minimum: 0, description: "How long it can be put back once it is evicted." }),
-  },
-  closed,
-);
-export type Tracked = Static<typeof Tracked>;
-
-/** Where a pack lies: a whole directory as one compressed archive. */
-export const PackTarget = Type.Union([
-  Type.Object({ file: Type.String({ description: "Real path." }) }, closed),
-  Type.Object({ bucket: Type.String(), key: Type.String({ description: "Key in object storage." }) }, closed),
-]);
-export type PackTarget = Static<typeof PackTarget>;
-
-/** What a pack holds: by it everything is verified before it is put in place. */
-export const PackedTree = Type.Object(
-  {
-    sha256: Type.String({ description: "Digest of the tree before it was packed." }),
-    bytes: Type.Integer({ minimum: 0, description: "Sum of the sizes of its files." }),
-    names: Type.Integer({ minimum: 1, description: "Files, directories and links in it, with its own." }),
-  },
-  closed,
-);
-export type PackedTree = Static<typeof PackedTree>;
-
-/** The pack that a change makes, brings back or removes. */
-export const ChangedPack = Type.Object(
-  {
-    target: PackTarget,
-    content: Type.Union([Content, Type.Null()], { description: "The pack as it is; null: this change makes it." }),
-    tree: PackedTree,
-    isOnlyCopy: Type.Boolean({ description: "Whether the original does not stay in the quarantine." }),
-  },
-  closed,
-);
-export type ChangedPack = Static<typeof ChangedPack>;
-
-/** One thing a plan does and why: what a person reviews. */
-export const Change = Type.Object(
-  {
-    id: Type.Integer({ minimum: 1, description: "Number within the plan; narrowing a plan names it." }),
-    does: Deed,
-    kind: Kind,
-    cache: Type.String(),
-    entry: Nullable,
-    name: Nullable,
-    problem: Problem,
-    reason: Reason,
-    to: Type.Optional(Type.String({ description: "rehome: the cache file it goes to; rename: the right name." })),
-    path: Type.Optional(Type.String({ description: "discard, unlock, recover: the file this is about." })),
-    tracked: Type.Optional(Tracked),
-    pack: Type.Optional(ChangedPack),
-    evidence: Type.Array(Evidence),
-  },
-  closed,
-);
-export type Change = Static<typeof Change>;
 
 const Splices = Type.Array(
   Type.Object({ start: Type.Integer({ minimum: 0 }), end: Type.Integer({ minimum: 0 }), text: Type.String() }, closed),
@@ -124,7 +26,7 @@ export type Source = Static<typeof Source>;
 
 const common = {
   seq: Type.Integer({ minimum: 1, description: "Order of execution." }),
-  file: Type.String({ description: "Real path of the file." }),
+  file: Type.String({ description: "Real path of the file; what lies elsewhere goes by its address." }),
   lock: Type.String({ description: "Real path of the cache file whose lock is held meanwhile." }),
   changes: Type.Array(Type.Integer(), { description: "Ids of the changes it carries out." }),
   after: Type.Array(Type.Integer(), { description: "Actions that must have succeeded before." }),
@@ -193,6 +95,8 @@ export const Action = Type.Union([
     },
     closed,
   ),
+  Type.Object({ type: Type.Literal("empty_container_cache"), ...common, container: ChangedContainer }, closed),
+  Type.Object({ type: Type.Literal("ask_jellyfin"), ...common, jellyfin: JellyfinStep }, closed),
 ]);
 export type Action = Static<typeof Action>;
 
@@ -201,6 +105,9 @@ export type DirectoryAction = Extract<Action, { readonly place: unknown }>;
 
 /** An action on the pack of a directory. */
 export type PackAction = Extract<Action, { readonly target: unknown }>;
+
+/** An action on what lies in a container or on a server, where nothing of it can be kept for an undo. */
+export type RemoteAction = Extract<Action, { readonly type: "empty_container_cache" | "ask_jellyfin" }>;
 
 /** An action that writes or removes one file. */
 export type FileAction = Extract<Action, { readonly type: "write_file" | "remove_file" }>;
@@ -218,6 +125,19 @@ export function isDirectoryAction(action: Action): action is DirectoryAction {
 /** Whether an action makes, unpacks or removes a pack. */
 export function isPackAction(action: Action): action is PackAction {
   return "target" in action;
+}
+
+/** Actions of which nothing is kept that could be put back. */
+export const FOR_GOOD: ReadonlySet<Action["type"]> = new Set([
+  "remove_directory",
+  "remove_pack",
+  "empty_container_cache",
+  "ask_jellyfin",
+]);
+
+/** Whether an action is about what lies in a container or on a server. */
+export function isRemoteAction(action: Action): action is RemoteAction {
+  return action.type === "empty_container_cache" || action.type === "ask_jellyfin";
 }
 
 /** Bytes that a plan moves to the quarantine: freed when that is purged. */

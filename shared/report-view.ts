@@ -38,7 +38,7 @@ export function reportView(report: ReportSummary): View {
   const size = reclaimedBytes < 0 ? `${formatBytes(-reclaimedBytes)} put back` : `${formatBytes(reclaimedBytes)} freed`;
   const titles = {
     complete: `Done and verified: ${count(entries, "entry", "entries")} ${verb} in ${count(caches, "cache")}, ${away}${size}.`,
-    partial: `PARTIAL: ${count(entries, "entry", "entries")} ${verb}, ${count(refused.length, "file")} refused.`,
+    partial: `PARTIAL: ${count(entries, "entry", "entries")} ${verb}, ${refused.length} refused or done only in part.`,
     refused: "REFUSED: nothing was changed.",
     cancelled: `CANCELLED: ${count(entries, "entry", "entries")} ${verb}, ${count(notTried, "file")} not tried.`,
   };
@@ -62,7 +62,7 @@ export function reportView(report: ReportSummary): View {
       ]),
     },
     notes: [
-      ...refused.map(({ file, message }) => printable(`Refused ${file}: ${message}`)),
+      ...refused.map(({ file, message }) => printable(message.startsWith(file) ? message : `${file}: ${message}`)),
       ...(undoUntil === null ? [] : [`\`cache-ops undo ${run}\` takes it back, until ${undoUntil}.`]),
     ],
   };

@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 
-import { Change } from "./plan.ts";
+import { Change } from "./change.ts";
 
 const closed = { additionalProperties: false } as const;
 const Nullable = Type.Union([Type.String(), Type.Null()]);
@@ -24,7 +24,7 @@ const Refusal = Type.Object(
 
 /** What became of one change. */
 export const Outcome = Type.Object(
-  { change: Change, outcome: Type.Enum(["done", "refused", "not_tried"]), message: Nullable },
+  { change: Change, outcome: Type.Enum(["done", "partial", "refused", "not_tried"]), message: Nullable },
   closed,
 );
 export type Outcome = Static<typeof Outcome>;
@@ -40,7 +40,7 @@ export const Report = Type.Object(
     endedAt: Type.String(),
     entries: Type.Integer({ minimum: 0, description: "Entries and leftovers that were changed." }),
     caches: Type.Integer({ minimum: 0, description: "Cache files that were changed." }),
-    files: Type.Integer({ minimum: 0, description: "Files that were written or removed." }),
+    files: Type.Integer({ minimum: 0, description: "Files that were written or removed, caches that were emptied." }),
     reclaimedBytes: Type.Integer({ description: "Bytes freed, measured; negative when files grew." }),
     quarantinedBytes: Type.Optional(
       Type.Integer({ minimum: 0, description: "Bytes moved to the quarantine: freed when it is purged." }),

@@ -1,7 +1,8 @@
 import type { Content } from "./file.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Finding, Kind, Trouble } from "./finding.ts";
-import type { ChangedPack, Skipped, Tracked } from "./plan.ts";
+import type { ChangedPack, Tracked } from "./change.ts";
+import type { Skipped } from "./plan.ts";
 
 /** A finding with what a planner needs beside it. */
 export interface Found {

@@ -2,7 +2,9 @@ import { CacheOpsError } from "./errors.ts";
 import type { Operation } from "./operation.ts";
 import { backup } from "./operations/backup.ts";
 import { check } from "./operations/check.ts";
+import { clear } from "./operations/clear.ts";
 import { cleanup } from "./operations/cleanup.ts";
+import { empty } from "./operations/empty.ts";
 import { evict } from "./operations/evict.ts";
 import { reconcile } from "./operations/reconcile.ts";
 import { scan } from "./operations/scan.ts";
@@ -10,7 +12,7 @@ import { assertTimes, type Cluster, type Schedule } from "./schedule.ts";
 import { parse } from "./validate.ts";
 
 /** The operations that make sense when nobody watches. */
-const SCHEDULABLE: readonly Operation[] = [check, scan, cleanup, evict, reconcile, backup];
+const SCHEDULABLE: readonly Operation[] = [check, scan, cleanup, evict, reconcile, empty, clear, backup];
 
 /** The operation of a schedule. Throws `invalid_input` when it cannot be scheduled. */
 export function operationOf({ name, operation }: Pick<Schedule, "name" | "operation">): Operation {

@@ -57,13 +57,16 @@ export async function runScheduled(
 }
 
 async function dealWith(
-  { plan, digest, status, blocked, entries, skipped }: PlanSummary,
+  { plan, digest, status, blocked, entries, skipped, errors }: PlanSummary,
   schedule: Pick<Schedule, "apply">,
   applied: (input: unknown) => Promise<ReportSummary>,
 ): Promise<ScheduleOutcome> {
+  const [trouble] = errors;
+  const unseen = trouble === undefined ? "" : ` Could not be looked at: ${trouble.path}: ${trouble.message}`;
+  const whole = trouble === undefined ? "complete" : "partial";
   if (status === "empty") {
     const left = skipped.length === 0 ? "" : ` ${skipped.length} left alone by a rule (${skipped[0]?.rule}).`;
-    return outcomeOf("complete", `Nothing to do.${left}`);
+    return outcomeOf(whole, `Nothing to do.${left}${unseen}`);
   }
   if (status === "blocked") {
     const [first] = blocked;
@@ -79,8 +82,8 @@ async function dealWith(
   const report = await applied({ plan, digest });
   const { status: done, run, refused } = report;
   const why = refused[0] === undefined ? "" : ` ${refused[0].message}`;
-  const outcome = done === "refused" ? "failed" : done;
-  return outcomeOf(outcome, `${reportView(report).title}${why}`, plan, run);
+  const outcome = done === "refused" ? "failed" : done === "complete" ? whole : done;
+  return outcomeOf(outcome, `${reportView(report).title}${why}${unseen}`, plan, run);
 }
 
 function failureOf(error: unknown, { name }: Pick<Schedule, "name">, context: Context): ScheduleOutcome {

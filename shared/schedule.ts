@@ -46,7 +46,7 @@ export const Schedule = Type.Object(
         description: "Zone of these times, such as Europe/Berlin. Unset: the host's; hosts that share work need one.",
       }),
     ),
-    operation: Type.Enum(["check", "scan", "cleanup", "evict", "reconcile", "backup"], {
+    operation: Type.Enum(["check", "scan", "cleanup", "evict", "reconcile", "empty", "clear", "backup"], {
       description: "What is done.",
     }),
     input: Type.Object({}, { additionalProperties: true, default: {}, description: "Its input." }),

@@ -3,7 +3,8 @@ import { basename, resolve } from "node:path";
 import type { Configuration } from "./config.ts";
 import { CacheOpsError } from "./errors.ts";
 import type { Run } from "./journal.ts";
-import type { Deed, Plan } from "./plan.ts";
+import type { Deed } from "./change.ts";
+import type { Plan } from "./plan.ts";
 import { printable } from "./printable.ts";
 import { parseDuration } from "./units.ts";
 import { count } from "./view.ts";
@@ -26,6 +27,10 @@ const PHRASES: Readonly<Record<Deed, readonly [verb: string, one: string, many: 
   compress: ["pack and evict", "directory", "directories"],
   archive: ["archive and evict", "directory", "directories"],
   warm: ["bring back", "packed directory", "packed directories"],
+  empty: ["empty", "cache in an idle container", "caches in idle containers"],
+  clear: ["clear", "channel cache", "channel caches"],
+  refill: ["refill", "channel cache", "channel caches"],
+  run_task: ["run", "cleanup task", "cleanup tasks"],
 };
 
 /**
@@ -44,6 +49,7 @@ export function applySentence(
   const where = placesOf(
     plan.passports.map(({ root }) => root),
     configuration,
+    plan.changes.flatMap(({ container, jellyfin }) => container?.engine ?? jellyfin?.server ?? []),
   );
   return `${deeds.join(", ") || "change nothing"} in ${count(plan.totals.caches, "cache")} under ${where}; ${undoClause(plan, configuration)}`;
 }
@@ -69,8 +75,10 @@ function undoClause(plan: Pick<Plan, "changes" | "createdAt">, configuration: Co
   return `undo until ${dayOf(until)}${rest}`;
 }
 
+const FOR_GOOD: ReadonlySet<Deed> = new Set(["delete", "purge", "empty", "clear", "refill", "run_task"]);
+
 function isForGood(does: Deed): boolean {
-  return does === "delete" || does === "purge";
+  return FOR_GOOD.has(does);
 }
 
 /** The sentence that says what undoing a run does: "put back 31 files of run-…, as they were on 2026-11-21". */
@@ -89,14 +97,14 @@ export function assertAcknowledged(given: string | undefined, sentence: string):
   });
 }
 
-/** Names of libraries and managed caches, or the last component of other roots; three at most. */
-function placesOf(roots: readonly string[], { libraries, managed }: Configuration): string {
+/** Names of libraries, managed caches, engine caches and servers, or the last component of other roots; three at most. */
+function placesOf(roots: readonly string[], { libraries, managed }: Configuration, remotes: readonly string[]): string {
   const names = roots.map((root) => {
     const library = libraries.find((known) => known.roots.includes(root));
     const name = library?.name ?? managed.find((known) => resolve(known.root) === root)?.name;
     return name ?? clip(printable(basename(root) || root));
   });
-  const unique = [...new Set(names)];
+  const unique = [...new Set([...names, ...remotes])];
   const more = unique.length - 3;
   return more > 0 ? `${unique.slice(0, 3).join(", ")} and ${more} more` : unique.join(", ");
 }

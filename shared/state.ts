@@ -59,6 +59,30 @@ const MIGRATIONS = [
     seen_at INTEGER NOT NULL, cluster TEXT
   ) STRICT;
 `,
+  `
+  CREATE TABLE container_caches (
+    engine TEXT NOT NULL, container TEXT NOT NULL, path TEXT NOT NULL, cleaned_at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, cleanups INTEGER NOT NULL, freed INTEGER NOT NULL, PRIMARY KEY (engine, container, path)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE container_cleanups (
+    id INTEGER PRIMARY KEY, engine TEXT NOT NULL, container TEXT NOT NULL, path TEXT NOT NULL, at INTEGER NOT NULL,
+    before INTEGER NOT NULL, after INTEGER, outcome TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX container_cleanups_by_cache ON container_cleanups (engine, container, path, id);
+  CREATE TABLE idle_memories (
+    engine TEXT NOT NULL, container TEXT NOT NULL, looked_at INTEGER NOT NULL, quiet_since INTEGER,
+    PRIMARY KEY (engine, container)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE jellyfin_offers (
+    server_id TEXT NOT NULL, section TEXT NOT NULL, categories INTEGER NOT NULL, items INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL, PRIMARY KEY (server_id, section)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE jellyfin_steps (
+    id INTEGER PRIMARY KEY, server TEXT NOT NULL, does TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL,
+    status TEXT NOT NULL, outcome TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX jellyfin_steps_by_server ON jellyfin_steps (server, does, what, id);
+`,
 ] as const;
 
 const VERSION = MIGRATIONS.length;

@@ -14,7 +14,8 @@ import { withLock, type HeldLock } from "./lock.ts";
 import { setMtime } from "./mtime.ts";
 import { LOCK_SUFFIX, tempName } from "./naming.ts";
 import { examinePack, performPack, preparePack } from "./pack-step.ts";
-import { isDirectoryAction, isFileAction, isPackAction, type Action, type FileAction } from "./plan.ts";
+import { isDirectoryAction, isFileAction, isPackAction, isRemoteAction, type Action, type FileAction } from "./plan.ts";
+import { examineRemote, performRemote, prepareRemote } from "./remote-step.ts";
 import { applySplices } from "./splice.ts";
 
 /** What one action works with beside the context. */
@@ -47,6 +48,9 @@ export async function prepare(action: Action, scope: StepScope): Promise<Prepare
   }
   if (isPackAction(action)) {
     return { action, before: undefined, bytes: undefined, step: await preparePack(action, context) };
+  }
+  if (isRemoteAction(action)) {
+    return { action, before: undefined, bytes: undefined, step: await prepareRemote(action, context) };
   }
   const before = action.type === "release_lock" ? undefined : await readIfThere(action.file);
   if (isFileAction(action) && before?.content.sha256 !== action.seen?.sha256) {
@@ -90,6 +94,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
       return { ...step, state: "done" };
     }
     if (isPackAction(action)) return { ...step, state: "done", after: await performPack(action, realRoots, context) };
+    if (isRemoteAction(action)) return { ...step, ...(await performRemote(action, context)) };
     anchor = await openAnchor(dirname(action.lock), realRoots);
     const place = anchor;
     await locked(place, action, context, async (lock) => {
@@ -158,6 +163,7 @@ export async function examine(
   action: Action,
   scope: StepScope,
 ): Promise<"done" | "again" | "foreign" | Pick<Step, "after">> {
+  if (isRemoteAction(action)) return examineRemote(action, scope.context);
   if (isPackAction(action)) return examinePack(action, scope.context);
   if (isDirectoryAction(action)) return examineDirectory(action, scope.realRoots, scope.context);
   const anchor = await openAnchor(dirname(action.file), scope.realRoots);

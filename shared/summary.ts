@@ -1,5 +1,5 @@
 import type { Run, Step } from "./journal.ts";
-import { cacheOf, isDirectoryAction, type Action } from "./plan.ts";
+import { cacheOf, FOR_GOOD, isDirectoryAction, type Action } from "./plan.ts";
 import type { Outcome, Report, RunStatus } from "./report.ts";
 
 /** What is known about a run beside its steps when it ends. */
@@ -21,16 +21,19 @@ export function summarise(
   const byChange = new Map<number, (Step | undefined)[]>(changes.map(({ id }) => [id, []]));
   for (const action of actions) for (const id of action.changes) byChange.get(id)?.push(bySeq.get(action.seq));
   const done = actions.filter(({ seq }) => bySeq.get(seq)?.state === "done");
+  const effective = actions.filter(({ seq }) => ["done", "partial"].includes(bySeq.get(seq)?.state ?? ""));
   const refused = steps.flatMap(({ state, file, code, message }) =>
-    state === "refused" ? [{ file, code: code ?? "internal", message: message ?? "" }] : [],
+    state === "refused" || state === "partial" ? [{ file, code: code ?? "internal", message: message ?? "" }] : [],
   );
   const outcomes = changes.map((change): Outcome => {
     const own = byChange.get(change.id) ?? [];
-    const failed = own.find((step) => step?.state === "refused");
-    if (failed) return { change, outcome: "refused", message: failed.message };
+    const failed = own.find((step) => step?.state === "refused" || step?.state === "partial");
+    if (failed) {
+      return { change, outcome: failed.state === "partial" ? "partial" : "refused", message: failed.message };
+    }
     return { change, outcome: own.every((step) => step?.state === "done") ? "done" : "not_tried", message: null };
   });
-  const freed = done.reduce((sum, { seq }) => {
+  const freed = effective.reduce((sum, { seq }) => {
     const step = bySeq.get(seq);
     return sum + (step?.before?.size ?? 0) - (step?.after?.size ?? 0);
   }, 0);
@@ -42,12 +45,12 @@ export function summarise(
     run: run.id,
     plan: run.plan,
     undoes: run.undoes,
-    status: statusOf(done.length, actions.length, cancelled),
+    status: statusOf(done.length, effective.length, actions.length, cancelled),
     startedAt: new Date(run.startedAt).toISOString(),
     endedAt: new Date(endedAt).toISOString(),
     entries: outcomes.filter(({ outcome }) => outcome === "done").length,
-    caches: new Set(done.map(cacheOf)).size,
-    files: done.filter(({ type }) => type !== "release_lock").length,
+    caches: new Set(effective.map(cacheOf)).size,
+    files: effective.filter(({ type }) => type !== "release_lock").length,
     reclaimedBytes: freed,
     ...(quarantined > 0 ? { quarantinedBytes: quarantined } : {}),
     predicted: { entries: changes.length, caches: new Set(actions.map(cacheOf)).size, bytes },
@@ -60,7 +63,7 @@ export function summarise(
 
 /** Until when all of it can be taken back, or `null` when nothing can: the quarantine may be shorter than the backups. */
 function untilOf(done: readonly Action[], startedAt: number, latest: number): string | null {
-  const undoable = done.filter(({ type }) => type !== "remove_directory" && type !== "remove_pack");
+  const undoable = done.filter(({ type }) => !FOR_GOOD.has(type));
   if (undoable.length === 0) return null;
   const ends = undoable.map((action) =>
     isDirectoryAction(action) ? startedAt + action.tracked.keepSeconds * 1000 : latest,
@@ -68,8 +71,8 @@ function untilOf(done: readonly Action[], startedAt: number, latest: number): st
   return new Date(Math.min(latest, ...ends)).toISOString();
 }
 
-function statusOf(done: number, all: number, cancelled: boolean): RunStatus {
+function statusOf(done: number, effective: number, all: number, cancelled: boolean): RunStatus {
   if (done === all) return "complete";
   if (cancelled) return "cancelled";
-  return done === 0 ? "refused" : "partial";
+  return effective === 0 ? "refused" : "partial";
 }

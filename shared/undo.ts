@@ -9,7 +9,7 @@ import { readIfThere, type Content, type SeenFile } from "./file.ts";
 import { begunUndoOf, claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
 import { thisOwner } from "./owner.ts";
 import { reversePack } from "./pack-step.ts";
-import { isDirectoryAction, isFileAction, isPackAction, type Action } from "./plan.ts";
+import { FOR_GOOD, isDirectoryAction, isFileAction, isPackAction, isRemoteAction, type Action } from "./plan.ts";
 import type { Report } from "./report.ts";
 import { sameContent } from "./step.ts";
 import { summarise } from "./summary.ts";
@@ -42,7 +42,7 @@ export async function undoRun(id: string, context: Context): Promise<Report> {
   const actions = await reverse(run, steps, context);
   if (actions.length === 0 && isRemovalOnly(run, steps)) {
     throw new CacheOpsError("not_found", `what run ${id} removed was removed for good, as its plan said`, {
-      hint: "Only what went to the quarantine or was backed up can be put back.",
+      hint: "Only what went to the quarantine or was backed up can be put back; engines and Jellyfin fill their caches again.",
     });
   }
   const { passports, changes } = run.work;
@@ -59,11 +59,9 @@ export function isUndoable(run: Run): boolean {
   return changed && run.undoes === null && run.undoneBy === null && !run.forgotten;
 }
 
-const FOR_GOOD: ReadonlySet<Action["type"]> = new Set(["remove_directory", "remove_pack"]);
-
-/** Whether a run did nothing but remove directories and packs at once. */
+/** Whether a run did nothing but what nothing is kept of. */
 function isRemovalOnly({ work }: Run, steps: readonly Step[]): boolean {
-  const done = new Set(steps.flatMap(({ state, seq }) => (state === "done" ? [seq] : [])));
+  const done = new Set(steps.flatMap(({ state, seq }) => (state === "done" || state === "partial" ? [seq] : [])));
   const actions = work.actions.filter(({ seq }) => done.has(seq));
   return actions.length > 0 && actions.every(({ type }) => FOR_GOOD.has(type));
 }
@@ -108,6 +106,7 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
       if (back !== undefined) actions.push(back);
       continue;
     }
+    if (isRemoteAction(action)) continue;
     if (action.type === "release_lock" || (step.before === null && step.after === null)) continue;
     const earlier = expected.get(step.file);
     const seen = earlier === undefined ? await readNow(step.file) : undefined;

@@ -17,6 +17,10 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   unshare: "util-linux",
   ffprobe: "ffmpeg",
   "redis-server": "redis-server",
+  dockerd: "docker.io",
+  podman: "podman",
+  crun: "crun",
+  busybox: "busybox-static",
   "systemd-analyze": "systemd",
   chromium: "chromium",
 };

@@ -7,7 +7,8 @@ import type { Draft } from "../draft.ts";
 import { CacheOpsError, errnoOf } from "../errors.ts";
 import { readIfThere, type Attributes, type SeenFile } from "../file.ts";
 import type { Reason, Trouble } from "../finding.ts";
-import type { Action, Change, Plan, PlannedCache, Skipped } from "../plan.ts";
+import type { Change } from "../change.ts";
+import type { Action, Plan, PlannedCache, Skipped } from "../plan.ts";
 import { withTimeLimit } from "../time-limit.ts";
 import type { ArchivedFile, Holding } from "./manifest.ts";
 

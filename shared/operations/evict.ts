@@ -38,6 +38,7 @@ export const evict = defineOperation({
       ),
       archive: Type.Optional(
         Type.Boolean({
+          default: true,
           description: "false: do not archive them first, although the settings name an object store.",
         }),
       ),

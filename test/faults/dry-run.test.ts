@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 
 import { isInside } from "../../shared/anchor.ts";
 import { operations } from "../../shared/index.ts";
 import { QUARANTINE_NAME } from "../../shared/naming.ts";
 import { fill } from "../shared/managed/managed-place.ts";
 import { cli, cliEnvironment } from "../support/cli.ts";
+import { startDockerList } from "../support/docker-list.ts";
+import { KEY, makeJellyfin } from "../support/jellyfin.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
@@ -21,8 +25,10 @@ describe("an operation that only reads", function () {
   let original: string[];
   let managed: string;
   let config: string;
+  let closeJellyfin = () => undefined as void;
+  after(() => closeJellyfin());
 
-  before(() => {
+  before(async () => {
     root = copyLibrary("library-legacy");
     // Something to do for each: an orphan, a damaged cache, an abandoned temp file, a lock of ours.
     const [gone] = makeMovies(join(root, "cut"), ["Gone (2001).mkv", "Here (2002).mkv"]);
@@ -35,7 +41,15 @@ describe("an operation that only reads", function () {
     // And a managed cache over its quota, with a directory in the quarantine.
     managed = makePlace("managed");
     config = join(makePlace("config"), "config.json");
-    writeFileSync(config, JSON.stringify({ managed: [{ name: "downloads", root: managed, maxBytes: 2000 }] }));
+    const docker = await startDockerList([{ id: "a1".repeat(32) }]);
+    const jellyfin = await makeJellyfin().serve();
+    closeJellyfin = jellyfin.close;
+    const configuration = {
+      managed: [{ name: "downloads", root: managed, maxBytes: 2000 }],
+      engines: [{ name: "ace", socket: docker.endpoint }],
+      jellyfin: [{ name: "home", url: jellyfin.url }],
+    };
+    writeFileSync(config, JSON.stringify(configuration));
     for (const name of ["a", "b", "c"]) fill(managed, `${name}/film.bin`, 1000, 86_400);
     fill(managed, `${QUARANTINE_NAME}/00000000-old/film.bin`, 10, 86_400);
     original = [...treeState(root), ...treeState(managed)];
@@ -50,12 +64,14 @@ describe("an operation that only reads", function () {
 
   for (const { name, input } of reads) {
     const options = name === "repair" ? ["--migrate"] : name === "cleanup" ? ["--changed"] : [];
-    it(`makes no writing system call outside the state directory: ${[name, ...options].join(" ")}`, () => {
+    it(`makes no writing system call outside the state directory: ${[name, ...options].join(" ")}`, async () => {
       const state = makePlace("state");
       const isOfManaged = "cache" in input.properties;
       if (isOfManaged) assert.equal(cli(["reconcile"], cliEnvironment(state, config)).code, 0);
       const paths = name === "warm" ? ["a"] : !isOfManaged && "paths" in input.properties ? [root] : [];
-      const { lines, code, output } = trace(name, [...paths, ...options], state, isOfManaged ? config : undefined);
+      const isElsewhere = "engine" in input.properties || "server" in input.properties;
+      const words = [name, ...paths, ...options];
+      const { lines, code, output } = await trace(words, state, isOfManaged || isElsewhere ? config : undefined);
       assert.ok([0, 1].includes(code ?? -1), `exit code ${code}: ${output}`);
       assert.ok(lines.length > 0);
       const outside = lines.flatMap((line) => writtenPaths(line).map((path) => ({ path, line })));
@@ -67,12 +83,12 @@ describe("an operation that only reads", function () {
     });
   }
 
-  it("is told apart from one that writes by the same trace", () => {
+  it("is told apart from one that writes by the same trace", async () => {
     const state = makePlace("state");
     const place = makePlace("library");
     const [gone] = makeMovies(join(place, "cut"), ["Gone (2001).mkv", "Here (2002).mkv"]);
     unlinkSync(gone ?? "");
-    const { lines, code } = trace("cleanup", [place, "--apply", "--yes"], state);
+    const { lines, code } = await trace(["cleanup", place, "--apply", "--yes"], state);
     assert.equal(code, 0);
     const written = lines.flatMap(writtenPaths).filter((path) => !isInside(state, path) && !HARMLESS.test(path));
     assert.ok(written.some((path) => /\.cache-ops-run-.*\.tmp$/.test(path)));
@@ -87,20 +103,19 @@ function requiredOf(schema: { readonly required?: readonly string[] }): readonly
   return schema.required ?? [];
 }
 
-function trace(verb: string, args: readonly string[], state: string, config?: string) {
+/** Runs the command line under strace; what it asks in this process is answered meanwhile. */
+async function trace(words: readonly string[], state: string, config?: string) {
   const file = join(makePlace("trace"), "trace");
   const options = ["-f", "-y", "-s", "4096", "-e", `trace=${WRITE_CALLS.join(",")}`, "-o", file];
-  const { status, stdout, stderr } = spawnSync(
-    "strace",
-    [...options, process.execPath, MAIN, verb, ...args, "--json"],
-    {
-      env: cliEnvironment(state, config),
-      cwd: makePlace("cwd"),
-      encoding: "utf8",
-    },
-  );
+  const child = spawn("strace", [...options, process.execPath, MAIN, ...words, "--json"], {
+    env: { ...cliEnvironment(state, config), CACHE_OPS_JELLYFIN_HOME_TOKEN: KEY },
+    cwd: makePlace("cwd"),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   const lines = readFileSync(file, "utf8").split("\n");
-  return { lines: lines.filter((line) => /^\d+ +[a-z0-9_]+\(/.test(line)), code: status, output: stdout + stderr };
+  const calls = lines.filter((line) => /^\d+ +[a-z0-9_]+\(/.test(line));
+  return { lines: calls, code: code as number | null, output: stdout + stderr };
 }
 
 /** The files that one traced call would change; none for an open that only reads. */

@@ -9,6 +9,8 @@ import { needsConversion, type ConversionWishes } from "../../shared/caches/dire
 import { CacheOpsError, invoke, operations, parse, type Context, type Operation } from "../../shared/index.ts";
 import { stats } from "../../shared/operations/stats.ts";
 import { makeContext } from "../support/context.ts";
+import { startDockerList } from "../support/docker-list.ts";
+import { KEY, makeJellyfin } from "../support/jellyfin.ts";
 import { CACHE, copyLibrary, entryFor, fixtureJson, makeMovies, writeCache, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { failsWith } from "../support/runs.ts";
@@ -146,7 +148,16 @@ describe("over the real library", () => {
   it("every operation answers in its own output schema, and those that read leave the library as it is", async () => {
     const managed = makePlace("managed");
     writeMedia(join(managed, "Alien"), "film.mkv");
-    const context = makeContext({ config: { managed: [{ name: "media", root: managed }] } });
+    const docker = await startDockerList([{ id: "a1".repeat(32) }]);
+    const { fetch, wait } = makeJellyfin();
+    const context = makeContext({
+      config: {
+        managed: [{ name: "media", root: managed }],
+        engines: [{ name: "ace", socket: docker.endpoint }],
+        jellyfin: [{ name: "home", url: "http://home.local:8096" }],
+      },
+      jellyfin: { fetch, wait, token: async () => KEY },
+    });
     const root = makeDisorder();
     const [before, managedBefore] = [treeState(root), treeState(managed)];
     const paths = [root];
@@ -170,6 +181,10 @@ describe("over the real library", () => {
     await ask("warm", { paths: ["Alien"] });
     await ask("forget", { path: "Alien" });
     assert.deepEqual(treeState(managed), managedBefore);
+    assert.equal(((await ask("engines", {})) as { caches: unknown[] }).caches.length, 1);
+    assert.equal((await ask("empty", { detail: "full" }))["status"], "empty");
+    assert.equal(((await ask("jellyfin", {})) as { servers: unknown[] }).servers.length, 1);
+    assert.equal((await ask("clear", { detail: "full" }))["status"], "ready");
     await ask("probe", { paths, detail: "full" });
     await ask("stats", { paths });
     assert.ok(Number((await ask("invalidate", { all: true }))["entries"]) > 40);

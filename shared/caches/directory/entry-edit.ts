@@ -1,4 +1,4 @@
-import type { Change } from "../../plan.ts";
+import type { Change } from "../../change.ts";
 import type { Splice } from "../../splice.ts";
 import { readObject, type Member, type ObjectSpans } from "./document.ts";
 import { spliceObject, type ObjectEdit } from "./edit.ts";

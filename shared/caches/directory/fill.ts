@@ -1,7 +1,8 @@
 import type { Draft } from "../../draft.ts";
 import type { Evidence } from "../../evidence.ts";
 import { contentOf } from "../../file.ts";
-import type { Action, Change, PlannedCache } from "../../plan.ts";
+import type { Change } from "../../change.ts";
+import type { Action, PlannedCache } from "../../plan.ts";
 import { applySplices } from "../../splice.ts";
 import { spliceObject } from "./edit.ts";
 import { freshFields } from "./fresh-entry.ts";

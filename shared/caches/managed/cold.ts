@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 
 import type { Context } from "../../context.ts";
 import { isThere } from "../../directory-hold.ts";
-import type { ChangedPack, PackTarget } from "../../plan.ts";
+import type { ChangedPack, PackTarget } from "../../change.ts";
 import type { Found } from "../../scan.ts";
 import { parseDuration } from "../../units.ts";
 import type { Candidates } from "./managed-store.ts";

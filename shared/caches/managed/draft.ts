@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 
 import type { ChangeDraft, Draft } from "../../draft.ts";
-import type { Action, Change, ChangedPack, Deed } from "../../plan.ts";
+import type { Change, ChangedPack, Deed } from "../../change.ts";
+import type { Action } from "../../plan.ts";
 import type { Found } from "../../scan.ts";
 
 /** What is done about a directory that is to go: to the quarantine, out of it, away at once; perhaps packed before. */

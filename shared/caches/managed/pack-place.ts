@@ -6,7 +6,7 @@ import { openAnchor, type Anchor } from "../../anchor.ts";
 import { publishNew, removeTemp } from "../../atomic.ts";
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
-import type { PackTarget } from "../../plan.ts";
+import type { PackTarget } from "../../change.ts";
 import { withObjectStore } from "./object-storage.ts";
 import { packTree, type Packed, type PackSource } from "./pack.ts";
 import type { ManagedCache } from "./settings.ts";

@@ -12,7 +12,7 @@ import type { Pack } from "tar-stream";
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../../errors.ts";
 import type { Content } from "../../file.ts";
-import type { PackedTree } from "../../plan.ts";
+import type { PackedTree } from "../../change.ts";
 import { printable } from "../../printable.ts";
 import { throwIfAborted } from "../../time-limit.ts";
 import {

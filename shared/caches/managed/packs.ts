@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { onDatabase, openDatabase } from "../../database.ts";
 import type { Content } from "../../file.ts";
-import type { PackedTree, PackTarget } from "../../plan.ts";
+import type { PackedTree, PackTarget } from "../../change.ts";
 import { transaction } from "../../state.ts";
 import { MANAGED_DATABASE, managedFileOf } from "./database.ts";
 

@@ -7,7 +7,7 @@ import { gunzipInto } from "../../archive/gunzip.ts";
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../../errors.ts";
 import type { Content } from "../../file.ts";
-import type { PackedTree } from "../../plan.ts";
+import type { PackedTree } from "../../change.ts";
 import { throwIfAborted } from "../../time-limit.ts";
 import {
   damagedPack,

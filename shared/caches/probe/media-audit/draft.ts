@@ -4,7 +4,8 @@ import { basename, dirname, join } from "node:path";
 import type { ChangeDraft, Draft } from "../../../draft.ts";
 import { CacheOpsError, errnoOf } from "../../../errors.ts";
 import { readIfThere, type SeenFile } from "../../../file.ts";
-import type { Action, Change, PlannedCache, Skipped } from "../../../plan.ts";
+import type { Change } from "../../../change.ts";
+import type { Action, PlannedCache, Skipped } from "../../../plan.ts";
 import type { Found } from "../../../scan.ts";
 import { LOCK_SUFFIX } from "../../../naming.ts";
 
