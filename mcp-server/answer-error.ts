@@ -27,6 +27,8 @@ const AFTER: Readonly<Record<string, Partial<Record<ErrorCode, string>>>> = {
     not_found: "Call directories to see what is registered.",
     forbidden: "Tell the person: it is pinned, or lies outside of the managed caches.",
   },
+  empty: { not_found: "Call engines to see what there is." },
+  clear: { not_found: "Call jellyfin to see what there is." },
   backup: { not_found: "Call list to see what there is to back up." },
   restore: {
     corrupt: "Tell the person: this archive is damaged, and nothing of it was restored.",
@@ -51,6 +53,8 @@ export function nextStepAfter(operation: Operation, output: Readonly<Record<stri
   if (taken === "ok" || taken === "stale") return undefined;
   if (taken === "partial" && name === "backup")
     return "See errors for what is not in the archive, and tell the person.";
+  if (taken === "partial" && "errors" in output)
+    return "See errors for what could not be looked at, and tell the person.";
   return taken === "partial"
     ? `See refused for the causes. ${nextStepFor("stale_plan", name)}`
     : nextStepFor(taken, name);

@@ -34,7 +34,7 @@ export const HEADERS = { "x-content-type-options": "nosniff", "cache-control": "
 /** An answer in JSON, whose names of files cannot pass for anything else. */
 export function answerJson(
   status: number,
-  body: Readonly<Record<string, unknown>>,
+  body: Readonly<Record<string, unknown>> | readonly unknown[],
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const text = `${printableJson(JSON.stringify(body))}\n`;

@@ -4,23 +4,26 @@ import { join } from "node:path";
 
 import { countInUse, type Context, type OnlyWhenIdle } from "@cache-ops/shared";
 
+import { countStreams } from "./streams.ts";
+
 /** Where the signs come from that this host, or what it serves, is busy. */
 export interface IdleSigns {
   /** Load of the last minute for each processor core. */
   readonly load: () => number;
   /** Conversions that are going on. */
   readonly conversions: (context: Context) => Promise<number>;
-  /** Streams that are being watched. Absent: nothing here can tell. */
-  readonly streams?: ((context: Context) => Promise<number>) | undefined;
+  /** Streams that are being watched, or why that is not known. */
+  readonly streams: (context: Context) => Promise<number | string>;
 }
 
-/** The signs of this host: its load, converters among its processes, and mediabox's locks in the libraries. */
+/** The signs of this host: its load, converters among its processes, mediabox's locks in the libraries, and streams. */
 export const hostSigns: IdleSigns = {
   load: () => (loadavg()[0] ?? 0) / availableParallelism(),
   conversions: async (context) => {
     const here = await countConverters("/proc");
     return here > 0 ? here : countInUse(context);
   },
+  streams: countStreams,
 };
 
 const CONVERTERS = new Set(["ffmpeg", "HandBrakeCLI"]);
@@ -62,8 +65,9 @@ export async function busyWith(
 ): Promise<string | undefined> {
   if (load !== undefined && signs.load() > load) return `load ${signs.load().toFixed(2)} a core, over ${load}`;
   if (streams !== undefined) {
-    if (signs.streams === undefined) return "nothing here can tell whether streams are active";
     const active = await signs.streams(context);
+    // What is not known is not taken for none.
+    if (typeof active === "string") return active;
     if (active > streams) return `${active} active streams, over ${streams}`;
   }
   if (conversions === undefined) return undefined;

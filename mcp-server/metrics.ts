@@ -3,6 +3,8 @@ import { runsEndedSince, type Context } from "@cache-ops/shared";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 import { HEADERS } from "./http-answer.ts";
+import { remoteMetrics } from "./remote-metrics.ts";
+import type { Status } from "./status.ts";
 import type { Watch } from "./watch.ts";
 import type { Webhooks } from "./webhooks.ts";
 import type { Done } from "./work.ts";
@@ -16,19 +18,28 @@ export interface Metrics {
 /** Where the figures come from. */
 interface Sources {
   readonly usage: Pick<Watch, "figures" | "daysUntilFull">;
+  readonly status: Pick<Status, "engines" | "servers">;
   readonly webhooks: Pick<Webhooks, "counts">;
   readonly version: string;
+  /** How long an answer waits for containers and servers that do not answer. */
+  readonly limitMs?: number;
 }
+
+/** Prometheus itself waits for ten seconds. */
+const LIMIT_MS = 4000;
 
 /** From milliseconds to hours. */
 const SECONDS = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200];
 
 /**
- * The metrics of one service. What it holds of managed caches is some seconds old at most; runs are counted from the
- * start of the service on, those of other processes on this host too. Labels are names of operations, outcomes and
- * configured caches: their number is bounded.
+ * The metrics of one service. What it holds of caches, containers and servers is some seconds old at most; runs are
+ * counted from the start of the service on, those of other processes on this host too. Labels are names of operations,
+ * outcomes, configured caches and what lies in them: their number is bounded.
  */
-export function makeMetrics(context: Context, { usage, webhooks, version }: Sources): Metrics {
+export function makeMetrics(
+  context: Context,
+  { usage, status, webhooks, version, limitMs = LIMIT_MS }: Sources,
+): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -69,6 +80,7 @@ export function makeMetrics(context: Context, { usage, webhooks, version }: Sour
     registers,
   });
   const managed = managedGauges(registers);
+  const remote = remoteMetrics(status, registers, limitMs);
 
   let since = context.now();
   let counted = new Set<string>();
@@ -90,7 +102,8 @@ export function makeMetrics(context: Context, { usage, webhooks, version }: Sour
     },
     answer: async () => {
       countRuns();
-      managed.set(await usage.figures(), usage.daysUntilFull);
+      const [figures] = await Promise.all([usage.figures(), remote.renew()]);
+      managed.set(figures, usage.daysUntilFull);
       deliveries.reset();
       deliveries.inc({ result: "delivered" }, webhooks.counts.delivered);
       deliveries.inc({ result: "failed" }, webhooks.counts.failed);

@@ -1,7 +1,9 @@
 import type { Operation } from "@cache-ops/shared";
 
 import { cachePaths } from "./openapi-cache.ts";
+import { ENGINE_PATHS } from "./openapi-engines.ts";
 import { errors, json, type Part } from "./openapi-parts.ts";
+import { outputSchemas, type OutputSchemas } from "./openapi-schemas.ts";
 import { API } from "./rest.ts";
 import { offeredInput, type ObjectSchema } from "./tools.ts";
 
@@ -24,6 +26,7 @@ const STATUS: Readonly<Record<number, string>> = {
 /** The description of the REST service in OpenAPI 3.1, read off the operations that are offered. */
 export function openApi(operations: readonly Operation[], version: string): Part {
   const names = new Set(operations.map(({ name }) => name));
+  const outputs = outputSchemas(operations);
   return {
     openapi: "3.1.0",
     jsonSchemaDialect: "https://json-schema.org/draft/2020-12/schema",
@@ -39,16 +42,20 @@ export function openApi(operations: readonly Operation[], version: string): Part
     tags: [
       { name: "Operations", description: "Everything Cache Ops can do." },
       { name: "Managed caches", description: "Directories under TTL, LRU and a quota." },
+      { name: "Engines", description: "Caches in the containers of stream engines." },
       { name: "Service", description: "Health, metrics, and this document." },
     ],
     paths: {
-      ...Object.fromEntries(operations.map((operation) => [`${API}${operation.name}`, operationPath(operation)])),
+      ...Object.fromEntries(
+        operations.map((operation) => [`${API}${operation.name}`, operationPath(operation, outputs)]),
+      ),
       ...cachePaths(names),
+      ...ENGINE_PATHS,
       ...SERVICE_PATHS,
     },
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
-      schemas: { Error: ERROR },
+      schemas: { Error: ERROR, ...outputs.schemas },
       responses: Object.fromEntries(
         Object.entries(STATUS).map(([status, description]) => [
           `Status${status}`,
@@ -75,18 +82,19 @@ const ERROR = {
   },
 };
 
-function operationPath(operation: Operation): Part {
+function operationPath(operation: Operation, { refer }: OutputSchemas): Part {
   const { name, title, description, effect } = operation;
+  const output = refer(operation);
   const input = offeredInput(operation);
   const common = { summary: title, description, tags: ["Operations"] };
   const blocked = "digest" in operation.output.properties || effect !== "read";
   const responses = {
-    200: { description: title, ...json(plain(operation.output)) },
+    200: { description: title, ...json(output) },
     ...errors(400, 401, 403, 404),
     409: blocked
       ? {
           description: STATUS[409],
-          ...json({ anyOf: [{ $ref: "#/components/schemas/Error" }, plain(operation.output)] }),
+          ...json({ anyOf: [{ $ref: "#/components/schemas/Error" }, output] }),
         }
       : { $ref: "#/components/responses/Status409" },
     ...errors(413, 415, 422, 423, 429, 500, 503),
@@ -109,11 +117,6 @@ function parametersOf({ properties, required = [] }: ObjectSchema): Part[] {
     schema,
     ...("type" in schema && schema.type === "array" ? { style: "form", explode: true } : {}),
   }));
-}
-
-/** A schema as data. */
-function plain(schema: object): Part {
-  return JSON.parse(JSON.stringify(schema)) as Part;
 }
 
 const STATE = (...words: readonly string[]) =>

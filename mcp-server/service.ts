@@ -6,6 +6,8 @@ import { operations as registry, type Context, type Operation } from "@cache-ops
 import { makeDesk } from "./call.ts";
 import { cacheRoutes, directoryRoutes } from "./cache-routes.ts";
 import { docsRoutes } from "./docs.ts";
+import { engineRoutes } from "./engine-routes.ts";
+import { watchEngines } from "./engine-watch.ts";
 import { makeGate, type Refusal } from "./gate.ts";
 import { healthRoutes } from "./health.ts";
 import { answerFailure, answerJson, answerRefusal } from "./http-answer.ts";
@@ -19,6 +21,7 @@ import { keepRegisters } from "./registers.ts";
 import { makeScheduler } from "./scheduler.ts";
 import { buildServer } from "./server.ts";
 import type { Settings } from "./settings.ts";
+import { makeStatus } from "./status.ts";
 import { watchUsage } from "./watch.ts";
 import { makeWebhooks } from "./webhooks.ts";
 import { errorOf, stoppable, stopWork } from "./work.ts";
@@ -56,7 +59,8 @@ export async function serveService(settings: Settings, options: ServiceOptions):
   const mcp = makeMcpEndpoint(() => buildServer(settings, desk));
   const webhooks = makeWebhooks(context.configuration.service.webhooks, { secret: options.webhookSecret, log });
   const watch = watchUsage(context, webhooks.tell, log);
-  const metrics = makeMetrics(context, { usage: watch, webhooks, version: settings.version });
+  const status = makeStatus(context);
+  const metrics = makeMetrics(context, { usage: watch, status, webhooks, version: settings.version });
   const scheduler = makeScheduler({ contextFor: settings.contextFor, log, work });
   let isStopping = false;
 
@@ -65,6 +69,7 @@ export async function serveService(settings: Settings, options: ServiceOptions):
     log("operation", { operation: operation.name, face, outcome, seconds: rounded(seconds), ...bug });
   });
   work.observers.add(watch.observe);
+  work.observers.add(status.observe);
   work.observers.add(metrics.observe);
   work.observers.add(webhooks.observe);
 
@@ -76,6 +81,7 @@ export async function serveService(settings: Settings, options: ServiceOptions):
     ...docsRoutes(),
     ...restRoutes(offered, work),
     ...cacheRoutes(cacheOptions, work),
+    ...engineRoutes(status),
     ["/openapi.json", { GET: { answer: () => answerJson(200, document) } }],
     ["/metrics", { GET: { answer: metrics.answer, isOpen: options.hasOpenMetrics } }],
   ]);
@@ -118,6 +124,7 @@ export async function serveService(settings: Settings, options: ServiceOptions):
   // What runs by itself begins here, when the service can be seen, and ends first in `close`. It may change caches.
   const registers = settings.readOnly ? undefined : keepRegisters(context, watch.renew);
   if (!settings.readOnly) await scheduler.start();
+  const engineWatch = settings.readOnly ? undefined : watchEngines({ contextFor: settings.contextFor, log, work });
   watch.start();
   log("listening", { origin });
   return {
@@ -126,9 +133,9 @@ export async function serveService(settings: Settings, options: ServiceOptions):
       isStopping = true;
       log("stopping", { running: work.running.size });
       const closed = close();
-      const scheduled = scheduler.stop();
+      const unattended = Promise.all([scheduler.stop(), engineWatch?.stop()]);
       await stopWork(work, options.graceSeconds);
-      await scheduled;
+      await unattended;
       await mcp.close();
       own.abort();
       await registers?.close();

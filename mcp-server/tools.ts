@@ -29,10 +29,12 @@ interface Annotations {
 /** What managed caches need. */
 const MANAGED = ["directories", "info", "register", "touch", "pin", "forget", "reconcile", "evict", "warm"];
 
-/** Words that stand for several tools. */
+/** Words that stand for several tools; also where a tool is called so. */
 const GROUPS: ReadonlyMap<string, (operation: Operation) => boolean> = new Map([
   ["default", ({ isExtraTool }: Operation) => isExtraTool !== true],
   ["managed", ({ name }: Operation) => MANAGED.includes(name)],
+  ["engines", ({ name }: Operation) => ["engines", "empty"].includes(name)],
+  ["jellyfin", ({ name }: Operation) => ["jellyfin", "clear"].includes(name)],
 ]);
 
 /**
@@ -55,7 +57,7 @@ export function toolsFor({ readOnly, tools = ["default"] }: Pick<Settings, "read
 export const toolNames = operations.map(({ name }) => name);
 
 /** Every word that names tools, groups first, for checking what the operator typed. */
-export const toolWords = [...GROUPS.keys(), ...toolNames];
+export const toolWords = [...new Set([...GROUPS.keys(), ...toolNames])];
 
 /** Properties that concern the answer, not the operation: each is taken out before the operation sees the input. */
 export const PAGE_PROPERTIES = {

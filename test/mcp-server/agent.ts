@@ -45,9 +45,10 @@ export async function connect(
   state?: string,
   person?: Person,
   config?: string,
+  secrets: Readonly<Record<string, string>> = {},
 ): Promise<Agent> {
   const env = Object.fromEntries(
-    Object.entries(cliEnvironment(state, config)).flatMap(([name, value]) =>
+    Object.entries({ ...cliEnvironment(state, config), ...secrets }).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value]],
     ),
   );

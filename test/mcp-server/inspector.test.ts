@@ -6,6 +6,8 @@ import { execPath } from "node:process";
 
 import { operations } from "../../shared/index.ts";
 import { cliEnvironment } from "../support/cli.ts";
+import { startDockerList } from "../support/docker-list.ts";
+import { KEY, makeJellyfin } from "../support/jellyfin.ts";
 import { copyLibrary, writeMedia } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
@@ -28,9 +30,9 @@ interface Inspected {
 }
 
 describe("the Inspector, over standard input and output,", () => {
-  const library = { path: "", state: "", home: "", before: [] as string[] };
+  const library = { path: "", state: "", home: "", before: [] as string[], close: () => undefined as void };
 
-  before(() => {
+  before(async () => {
     library.path = copyLibrary();
     rmSync(join(library.path, "movies/The Matrix (1999)/The Matrix (1999) - 1080p.mkv"));
     library.state = makePlace("state");
@@ -39,12 +41,26 @@ describe("the Inspector, over standard input and output,", () => {
     writeMedia(join(managed, "Alien"), "film.mkv");
     // The Inspector hands its server no variables but the usual ones.
     const config = join(makeDirectory(library.home, ".config", "cache-ops"), "config.json");
-    writeFileSync(config, JSON.stringify({ managed: [{ name: "media", root: managed }] }));
+    const docker = await startDockerList([{ id: "a1".repeat(32) }]);
+    const jellyfin = await makeJellyfin().serve();
+    library.close = jellyfin.close;
+    writeFileSync(
+      config,
+      JSON.stringify({
+        managed: [{ name: "media", root: managed }],
+        engines: [{ name: "ace", socket: docker.endpoint }],
+        jellyfin: [{ name: "home", url: jellyfin.url }],
+      }),
+    );
     library.before = treeState(library.path);
   });
 
+  after(() => library.close());
+
   async function inspect(...words: readonly string[]): Promise<Inspected> {
-    const args = [INSPECTOR, "--cli", ...words, "--", execPath, BIN, "mcp", "--root", library.path, "--tools", ALL];
+    const key = `CACHE_OPS_JELLYFIN_HOME_TOKEN=${KEY}`;
+    const program = ["env", key, execPath, BIN, "mcp", "--root", library.path, "--tools", ALL];
+    const args = [INSPECTOR, "--cli", ...words, "--", ...program];
     const env = {
       ...cliEnvironment(library.state),
       HOME: library.home,

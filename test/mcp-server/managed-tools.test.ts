@@ -75,7 +75,7 @@ describe("tools for managed caches", () => {
   it("are refused by a word that names none, with those that do", () => {
     const { code, stderr } = cli(["mcp", "--tools", "managed,format"], cliEnvironment());
     assert.equal(code, 2);
-    assert.match(stderr, /there is no tool format[^]*default, managed, list, /);
+    assert.match(stderr, /there is no tool format[^]*default, managed, engines, jellyfin, list, /);
   });
 
   for (const era of ERAS) {

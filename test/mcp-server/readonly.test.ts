@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 
 import { fill } from "../shared/managed/managed-place.ts";
+import { startDockerList } from "../support/docker-list.ts";
+import { KEY, makeJellyfin } from "../support/jellyfin.ts";
 import { makePlace } from "../support/place.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { treeState } from "../support/tree.ts";
@@ -142,10 +144,40 @@ const LOOKS_AT_MANAGED: Record<string, Record<string, unknown>[]> = {
   warm: [{}, { paths: ["a"] }, { paths: ["nothing"] }],
 };
 
+const LOOKS_ELSEWHERE: Record<string, Record<string, unknown>[]> = {
+  engines: [
+    {},
+    { engine: ["ace"], limit: 1 },
+    { fields: ["container", "bytes"] },
+    { engine: ["nothing"] },
+    { engine: 7 },
+  ],
+  empty: [
+    {},
+    { detail: "full" },
+    { container: ["engine-a1a1"] },
+    { container: ["nothing"] },
+    { from: "plan-x" },
+    { only: [1] },
+    { socket: "/var/run/docker.sock" },
+  ],
+  jellyfin: [{}, { server: ["home"], limit: 1 }, { fields: ["server", "tasks"] }, { server: ["nothing"] }],
+  clear: [
+    {},
+    { detail: "full", fields: ["does", "name"] },
+    { section: ["series"], refill: false },
+    { task: ["DeleteCacheFiles"] },
+    { task: ["CleanupUserDataTask"] },
+    { server: ["nothing"] },
+    { url: "http://127.0.0.1:9" },
+    { allow: ["provider_shrunk"] },
+  ],
+};
+
 describe("a tool that says it only reads", () => {
   it("is each one of those that are tried here", () => {
     const reading = TOOLS.filter(({ annotations }) => annotations.readOnlyHint).map(({ operation }) => operation.name);
-    assert.deepEqual(reading.toSorted(), Object.keys({ ...LOOKS, ...LOOKS_AT_MANAGED }).toSorted());
+    assert.deepEqual(reading.toSorted(), Object.keys({ ...LOOKS, ...LOOKS_AT_MANAGED, ...LOOKS_ELSEWHERE }).toSorted());
   });
 
   for (const [claim, make] of Object.entries(SCENES)) {
@@ -176,6 +208,30 @@ describe("a tool that says it only reads", () => {
         assert.deepEqual(treeState(root), before, `${tool} ${JSON.stringify(input)}`);
       }
     }
+  });
+
+  it("asks a container engine and a server for nothing but what they show, and answers by its schema", async () => {
+    const docker = await startDockerList([{ id: "a1".repeat(32) }]);
+    const { fetch, wait, seen } = makeJellyfin();
+    const server = serveInside({
+      libraries: {},
+      config: {
+        engines: [{ name: "ace", socket: docker.endpoint }],
+        jellyfin: [{ name: "home", url: "http://home.local:8096" }],
+      },
+      jellyfin: { fetch, wait, token: async () => KEY },
+    });
+    const answered = new Set<string>();
+    for (const [tool, inputs] of Object.entries(LOOKS_ELSEWHERE)) {
+      for (const input of inputs) {
+        const answer = await server.call(tool, input);
+        assertValid(tool, answer);
+        if (answer.isError !== true) answered.add(tool);
+      }
+    }
+    assert.deepEqual([...answered], Object.keys(LOOKS_ELSEWHERE));
+    assert.ok(docker.asked.length > 0 && seen.length > 0);
+    assert.deepEqual(new Set([...docker.asked, ...seen].map(({ method }) => method)), new Set(["GET"]));
   });
 
   it("leaves a library alone that nobody may write to, and still answers", async () => {

@@ -11,6 +11,7 @@ import { countInUse, invoke, latestRuns, openState, type Context } from "../../s
 import { schedule } from "../../shared/operations/schedule.ts";
 import { thisOwner } from "../../shared/owner.ts";
 import { makeContext } from "../support/context.ts";
+import { startDockerList } from "../support/docker-list.ts";
 import { makePlace } from "../support/place.ts";
 import { failsWith, makeStaleLibrary } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
@@ -23,12 +24,14 @@ function makeHost(parts: {
   readonly state?: string;
   readonly root?: string;
   readonly cluster?: Record<string, unknown>;
+  readonly config?: Record<string, unknown>;
 }) {
   const clock = makeClock("2030-01-01T12:00:00Z");
   const root = parts.root ?? makeStaleLibrary("films", "series");
   const state = openState(parts.state ?? makePlace("state"));
   const notes: string[] = [];
   const config = {
+    ...parts.config,
     libraries: [{ name: "media", roots: [root] }],
     cluster: parts.cluster ?? {},
     schedules: parts.schedules.map((one) => ({ timezone: "UTC", operation: "cleanup", ...one })),
@@ -114,6 +117,26 @@ describe("the scheduler", () => {
     assert.match(host.told[0]?.reason ?? "", /"nowhere" is neither/);
   });
 
+  it("does not call complete what could be looked at in part only, and says what is missing", async () => {
+    const docker = await startDockerList([{ id: "a1".repeat(32) }]);
+    const host = makeHost({
+      schedules: [{ ...hourly, operation: "empty", apply: true }],
+      config: {
+        engines: [
+          { name: "ace", socket: docker.endpoint },
+          { name: "far", socket: "tcp://127.0.0.1:9" },
+        ],
+      },
+    });
+    await host.start().start();
+    await host.clock.moveTo("2030-01-01T13:00:00Z");
+    assert.deepEqual(await host.toldOf(1), ["hourly partial"]);
+    assert.match(host.told[0]?.reason ?? "", /^Nothing to do\..* Could not be looked at: far: /);
+    await docker.stop();
+    await host.clock.moveTo("2030-01-01T14:00:00Z");
+    assert.equal((await host.toldOf(2))[1], "hourly failed");
+  });
+
   it("makes up for what was missed once when asked to, else leaves it out and says so", async () => {
     const host = makeHost({
       schedules: [
@@ -193,6 +216,17 @@ describe("the scheduler", () => {
     await seeing.start().start();
     await seeing.clock.moveTo("2030-01-01T13:00:00Z");
     assert.deepEqual(await seeing.toldOf(1), ["hourly planned"]);
+  });
+
+  it("waits while an orchestrator does not say whether streams play, and says so", async () => {
+    const host = makeHost({
+      schedules: [{ ...hourly, onlyWhenIdle: { streams: 3, wait: "0s" } }],
+      config: { engines: [{ name: "ace", orchestrator: { url: "http://127.0.0.1:9" } }] },
+    });
+    await host.start().start();
+    await host.clock.moveTo("2030-01-01T13:00:00Z");
+    assert.deepEqual(await host.toldOf(1), ["hourly skipped"]);
+    assert.match(host.told[0]?.reason ?? "", /Not idle within 0s: .* not known: orchestrator http:\/\/127\.0\.0\.1:9/);
   });
 
   it("never runs a schedule twice at a time", async () => {

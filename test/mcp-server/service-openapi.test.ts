@@ -56,6 +56,19 @@ function schemas(): { readonly where: string; readonly schema: object }[] {
   });
 }
 
+/** A schema with all it refers to in place. */
+function whole(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(whole);
+  if (typeof value !== "object" || value === null) return value;
+  if ("$ref" in value) return whole(schemaAt(value.$ref));
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, whole(part)]));
+}
+
+function schemaAt(reference: unknown): unknown {
+  const name = String(reference).replace(/^#\/components\/schemas\//, "");
+  return (document.components.schemas as Record<string, unknown>)[name];
+}
+
 describe("the OpenAPI document", () => {
   it("is of version 3.1 and has what every document must have", () => {
     assert.equal(document.openapi, "3.1.0");
@@ -107,12 +120,12 @@ describe("the OpenAPI document", () => {
 
   it("holds schemas of JSON Schema 2020-12 that a strict validator compiles", () => {
     const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { "date-time": true } });
-    const $defs = document.components.schemas;
+    const within = (schema: object) =>
+      JSON.parse(JSON.stringify(schema).replaceAll("#/components/schemas/", "#/$defs/")) as object;
+    const $defs = within(document.components.schemas);
     const all = schemas();
     for (const { where, schema } of all) {
-      const text = JSON.stringify(schema).replaceAll("#/components/schemas/", "#/$defs/");
-      const compiled = { ...(JSON.parse(text) as object), $defs };
-      assert.doesNotThrow(() => ajv.compile(compiled), where);
+      assert.doesNotThrow(() => ajv.compile({ ...within(schema), $defs }), where);
     }
     assert.ok(all.length > 3 * operations.length, String(all.length));
   });
@@ -122,10 +135,19 @@ describe("the OpenAPI document", () => {
       const item = document.paths[`/api/v1/${name}`] ?? {};
       assert.deepEqual(Object.keys(item).toSorted(), effect === "read" ? ["get", "post"] : ["post"], name);
       const answered = item["post"]?.responses["200"] as { content: Record<string, { schema: object }> };
-      assert.deepEqual(answered.content["application/json"]?.schema, JSON.parse(JSON.stringify(output)));
+      assert.deepEqual(whole(answered.content["application/json"]?.schema), JSON.parse(JSON.stringify(output)));
     }
     const input = document.paths["/api/v1/apply"]?.["post"]?.requestBody?.content["application/json"]?.schema;
     assert.deepEqual((input as { required: string[] }).required, ["plan", "acknowledge"]);
+  });
+
+  it("holds each schema of an answer once, and is small for it", () => {
+    const texts = Object.values(document.components.schemas).map((schema) => JSON.stringify(schema));
+    assert.equal(new Set(texts).size, texts.length);
+    for (const text of texts.filter(({ length }) => length > 1000)) {
+      assert.equal(JSON.stringify(document).split(text).length, 2, text.slice(0, 200));
+    }
+    assert.ok(JSON.stringify(document).length < 200_000, `${JSON.stringify(document).length} characters`);
   });
 
   it("is what the service answers, to whoever has the token", async () => {
@@ -140,6 +162,7 @@ describe("the OpenAPI document", () => {
       ["/ready"],
       ["/api/v1/history"],
       ["/api/v1/directories"],
+      ["/engines"],
       ["/cache/stats"],
       ["/cache/directories"],
       ["/cache/directories/{path}", "/cache/directories/a"],
@@ -152,7 +175,7 @@ describe("the OpenAPI document", () => {
       const answered = document.paths[path]?.["get"]?.responses["200"] as {
         content: Record<string, { schema: object }>;
       };
-      const validate = ajv.compile(answered.content["application/json"]?.schema ?? false);
+      const validate = ajv.compile(whole(answered.content["application/json"]?.schema ?? false) as object);
       assert.equal(answer.status, 200, path);
       assert.ok(validate(answer.json), `${path}: ${JSON.stringify(validate.errors)}`);
     }
