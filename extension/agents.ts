@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 
 import * as vscode from "vscode";
 
+import { agentTools } from "./agent-tools.ts";
 import { bareCommandLine, prepareCommandLine } from "./command-line.ts";
 import type { Editor } from "./editor.ts";
 import { showError } from "./invoke.ts";
@@ -11,8 +12,6 @@ import { coreSettings, editorSettings } from "./settings.ts";
 
 /** Id of the provider, here and in package.json. */
 const PROVIDER = "cacheOps.agents";
-/** Every tool costs each conversation, so those for managed caches are offered only where there are some. */
-const MANAGED_TOOLS = "default,managed";
 
 /**
  * Offers agents an MCP server on this editor's own history, and the servers on other hosts that the settings name.
@@ -54,7 +53,7 @@ function ownServer(editor: Editor): vscode.McpStdioServerDefinition {
 }
 
 /**
- * The own server with the places it shares with the editor, and with the tools for managed caches where there are some;
+ * The own server with the places it shares with the editor, and with the tools for the kinds of cache that are there;
  * `undefined`, and a message, when they cannot be had.
  */
 async function withPlaces(
@@ -65,8 +64,8 @@ async function withPlaces(
   try {
     const { env } = await prepareCommandLine(editor, token);
     server.env = { ...env };
-    const { managed } = (await editor.engine.request("places", {}, { token })).configuration;
-    if (managed.length > 0 && !server.args.includes(MANAGED_TOOLS)) server.args.push("--tools", MANAGED_TOOLS);
+    const tools = agentTools((await editor.engine.request("places", {}, { token })).configuration);
+    if (tools !== undefined && !server.args.includes(tools)) server.args.push("--tools", tools);
     return server;
   } catch (error) {
     // Not awaited: the editor waits for the server, and a message may stand for long.

@@ -44,6 +44,8 @@ const FLOWS: Readonly<Record<string, Flow>> = {
   cleanup: (editor, input) => plan(editor, "cleanup", input),
   repair: (editor, input) => plan(editor, "repair", input),
   evict: (editor, input) => plan(editor, "evict", input),
+  empty: (editor, input) => plan(editor, "empty", input),
+  clear: (editor, input) => plan(editor, "clear", input),
   restore: (editor, input) => planAsked(editor, "restore", input),
   warm: (editor, input) => planAsked(editor, "warm", input),
   scan: async (editor, given) => {
@@ -82,7 +84,18 @@ async function check(editor: Editor, input: Input | undefined): Promise<void> {
   if (choice === show) await vscode.commands.executeCommand("cacheOps.caches.focus");
 }
 
-type PlanOperation = "cleanup" | "repair" | "restore" | "evict" | "warm";
+type PlanOperation = "cleanup" | "repair" | "restore" | "warm" | keyof typeof CONFIGURED;
+
+/** Operations on what the settings name: which list of it, which property of the input, and how all of it is called. */
+const CONFIGURED = {
+  evict: { list: "managed", property: "cache", all: "All managed caches" },
+  empty: { list: "engines", property: "engine", all: "All engine caches" },
+  clear: { list: "jellyfin", property: "server", all: "All Jellyfin servers" },
+} as const;
+
+function isConfigured(name: PlanOperation): name is keyof typeof CONFIGURED {
+  return name in CONFIGURED;
+}
 
 /** Asks for everything that a plan needs, unless it is given, and makes it. */
 async function planAsked(editor: Editor, name: PlanOperation, given: Input | undefined): Promise<void> {
@@ -92,7 +105,7 @@ async function planAsked(editor: Editor, name: PlanOperation, given: Input | und
 
 /** Makes a plan and opens it for review. */
 async function plan(editor: Editor, name: PlanOperation, given: Input | undefined): Promise<void> {
-  const input = given ?? (await (name === "evict" ? chooseManaged(editor) : choosePlaces(editor, name)));
+  const input = given ?? (await (isConfigured(name) ? chooseConfigured(editor, name) : choosePlaces(editor, name)));
   if (input === undefined) return;
   const result = await invokeShown(editor, name, input);
   if (result !== undefined) await vscode.commands.executeCommand("cacheOps.review.open", { ...result.output, input });
@@ -125,21 +138,23 @@ async function choosePlaces(editor: Editor, name: string): Promise<Input | undef
   return choice?.input === "options" ? askForInput(editor, operation) : choice?.input;
 }
 
-/** Asks which managed caches an eviction is about; with only one of them nothing. */
-async function chooseManaged(editor: Editor): Promise<Input | undefined> {
-  const { managed } = (await editor.engine.request("places", {})).configuration;
-  // With none the operation itself says what to do.
-  if (managed.length < 2) return {};
+/** Asks which of the configured caches or servers a plan is about; with only one cache nothing. */
+async function chooseConfigured(editor: Editor, name: keyof typeof CONFIGURED): Promise<Input | undefined> {
+  const { list, property, all } = CONFIGURED[name];
+  const { configuration } = await editor.engine.request("places", {});
+  const caches = configuration[list];
+  // With none the operation itself says what to do. On a server there is more than one thing to do.
+  if (caches.length < (name === "clear" ? 1 : 2)) return {};
   const items = [
-    { label: "$(server) All managed caches", input: {} },
-    ...managed.map(({ name, root }) => ({
-      label: `$(server) ${name}`,
-      description: withoutIcons(root),
-      input: { cache: [name] },
+    { label: `$(server) ${all}`, input: {} },
+    ...caches.map((cache) => ({
+      label: `$(server) ${cache.name}`,
+      description: withoutIcons("root" in cache ? cache.root : "url" in cache ? cache.url : ""),
+      input: { [property]: [cache.name] },
     })),
     { label: "$(settings) With options…", input: undefined },
   ];
-  const operation = operationNamed("evict");
+  const operation = operationNamed(name);
   const choice = await vscode.window.showQuickPick(items, { title: operation.title, placeHolder: "Where?" });
   return choice === undefined ? undefined : (choice.input ?? askForInput(editor, operation));
 }

@@ -12,7 +12,8 @@ import {
   type MessageConnection,
 } from "vscode-jsonrpc/node";
 
-import type { Progress, Requests } from "./protocol.ts";
+import { jellyfinKeyName } from "./jellyfin-key.ts";
+import type { Progress, Questions, Requests } from "./protocol.ts";
 import { coreSettings } from "./settings.ts";
 
 /** How a request can be followed and stopped. */
@@ -76,6 +77,10 @@ export function makeEngine(extension: vscode.ExtensionContext, log: vscode.LogOu
     };
     child.once("error", (error) => failed(error.message));
     child.once("exit", (code, signal) => failed(signal ?? `code ${code}`));
+    connection.onRequest("jellyfinKey", async (server: Questions["jellyfinKey"][0]) => {
+      const key: Questions["jellyfinKey"][1] = (await extension.secrets.get(jellyfinKeyName(server))) ?? null;
+      return key;
+    });
     connection.listen();
     running = started;
     log.debug(`worker ${child.pid} started`);

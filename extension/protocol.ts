@@ -37,6 +37,8 @@ export interface Places {
   readonly configurationFile: string;
   /** What of the file and of the editor's settings is in force. */
   readonly configuration: Configuration;
+  /** The variable of the environment that gives the command line the API key of a Jellyfin server, by its name. */
+  readonly keyVariables: Readonly<Record<string, string>>;
 }
 
 /** An operation's result. */
@@ -161,7 +163,10 @@ export interface ManagedPage extends Page<ManagedRow> {
 
 /** What a plan does in one directory. */
 export interface PlanGroup {
-  /** The cache file; for media-audit's, the directory that its files lie in; for a managed cache, its root. */
+  /**
+   * The cache file; for media-audit's, the directory that its files lie in; for a managed cache, its root; for what lies
+   * in containers or on a server, words that name it.
+   */
   readonly cache: string;
   readonly label: string;
   /** Numbers of its changes. */
@@ -170,6 +175,8 @@ export interface PlanGroup {
   readonly bytes: number;
   /** Bytes of directories that go to the quarantine, and are freed later. */
   readonly quarantinedBytes: number;
+  /** What kind of cache it is. What is freed on a Jellyfin server is not known. */
+  readonly kind: Change["kind"];
 }
 
 export interface PlanOverview {
@@ -186,10 +193,19 @@ export interface PlanOverview {
   readonly quarantinedBytes: number;
   /** Directories that go for good: no undo brings them back. */
   readonly forGood: { readonly directories: number; readonly bytes: number };
+  /** Whether something in a container or on a server goes, of which nothing can be put back. */
+  readonly losesRemote: boolean;
   readonly groups: Page<PlanGroup>;
-  readonly skipped: readonly { readonly rule: string; readonly count: number }[];
+  readonly skipped: readonly LeftAlone[];
   readonly blocked: readonly Blocked[];
   readonly troubles: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** What one rule left alone: how many, and some of them by name with what was observed. */
+export interface LeftAlone {
+  readonly rule: string;
+  readonly count: number;
+  readonly examples: readonly { readonly what: string; readonly observed: string | number | null }[];
 }
 
 export interface Blocked {
@@ -249,6 +265,12 @@ export interface Requests {
   /** The directories whose caches a run changed, below the roots as they were given. */
   affected: [{ run: string }, readonly string[]];
   dashboard: [Record<string, never>, Dashboard];
+}
+
+/** What the worker asks the editor, by name: what is sent, what is answered. */
+export interface Questions {
+  /** The API key that the secret storage has for the Jellyfin server at this address, or `null`. A secret. */
+  jellyfinKey: [{ url: string }, string | null];
 }
 
 /** Sent while a request is worked on. */

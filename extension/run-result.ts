@@ -2,6 +2,7 @@ import * as vscode from "vscode";
 
 import type { Editor } from "./editor.ts";
 import { invokeShown } from "./invoke.ts";
+import { plain } from "./plain.ts";
 import type { Result } from "./protocol.ts";
 import { openReport } from "./report.ts";
 
@@ -13,11 +14,18 @@ export async function undoRun(editor: Editor, run: string): Promise<void> {
 
 /** Shows what a run did, with the way back. The trees look again at what it changed. */
 export async function showRun(editor: Editor, title: string, result: Result): Promise<void> {
-  const { run, undoUntil } = result.output as { readonly run: string; readonly undoUntil: string | null };
+  const { run, undoUntil, refused } = result.output as {
+    readonly run: string;
+    readonly undoUntil: string | null;
+    readonly refused: readonly { readonly file: string; readonly message: string }[];
+  };
   await editor.runs.noticed(run);
   const [back, report] = ["Undo", "Show Report"];
   const buttons = [...(undoUntil === null || title === "Undo" ? [] : [back]), report];
-  const text = `Cache Ops: ${result.view.title}`;
+  // The report names all of them; of one, the message says what became of it.
+  const [first] = refused;
+  const why = first !== undefined && refused.length === 1 ? ` ${plain(`${first.file}: ${first.message}`)}` : "";
+  const text = `Cache Ops: ${result.view.title}${why}`;
   editor.log.info(`${run}: ${result.view.title}`);
   const show =
     result.outcome === "ok"

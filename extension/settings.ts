@@ -23,6 +23,8 @@ const CORE = [
   "probe.memoryBytes",
   "probe.mediaAudit",
   "managed",
+  "engines",
+  "jellyfin",
   "schedules",
   "service.webhooks",
   "service.checkEvery",

@@ -124,6 +124,21 @@ export const RULES: Readonly<Record<string, string>> = {
   lock_file: "A lock in it says that somebody works there: {}.",
   unfinished_download: "A file in it is not whole yet: {}.",
 
+  // What goes in containers and on servers.
+  idle: "Nobody plays on its engine: {}.",
+  requested: "It was asked for. The server says: {}.",
+  busy: "It is in use now: {}.",
+  unknown_use: "Whether it is in use cannot be told: {}.",
+  shared: "Another container works on the same directory: {}.",
+  absent: "There is nothing to empty: {}.",
+  already_empty: "It is empty already: {}.",
+  cannot_be_measured: "What is in it cannot be measured, so it is left alone: {}.",
+  cannot_be_emptied: "It cannot be emptied: {}.",
+  not_running: "Only what runs is emptied: {}.",
+  nothing_offered: "Its provider offers nothing to fill it with: {}.",
+  not_offered: "The server does not offer it: {}.",
+  no_channel_task: "After a clear nothing would bring the channels up to date: {}.",
+
   // What a restore puts back, and why not.
   missing_since_backup: "It was there when the backup was made, and is gone.",
   differs_from_backup: "It is not as it was when the backup was made: {}.",
@@ -157,9 +172,13 @@ const PROBLEMS: Readonly<Record<Problem, string>> = {
  * at 200 characters; it is text of others all the same and must be escaped where it is shown as markup.
  */
 export function explain(problem: Problem, rule: string, observed: string | number | null): string {
+  return explainRule(rule, observed) ?? `${PROBLEMS[problem]} (${clipped(rule)})`;
+}
+
+/** What a rule says of what was observed, as {@link explain} does; `undefined` for a rule without words. */
+export function explainRule(rule: string, observed: string | number | null): string | undefined {
   const sentence = Object.hasOwn(RULES, rule) ? RULES[rule] : undefined;
-  if (sentence === undefined) return `${PROBLEMS[problem]} (${clipped(rule)})`;
-  return sentence.replace("{}", () => (observed === null ? "unknown" : clipped(String(observed))));
+  return sentence?.replace("{}", () => (observed === null ? "unknown" : clipped(String(observed))));
 }
 
 /** What a cleanup or a repair does about a finding, in a plain sentence. `isFile`: it is about the cache as a whole. */

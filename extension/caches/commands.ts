@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 
 import type { Editor } from "../editor.ts";
 import { showError } from "../invoke.ts";
+import { setJellyfinKey } from "../jellyfin-key-command.ts";
 import { openSettings } from "../open-settings.ts";
 import { patternOf } from "../pattern.ts";
 import { plain } from "../plain.ts";
@@ -19,6 +20,7 @@ import {
 } from "./managed-commands.ts";
 import type { Node } from "./nodes.ts";
 import { forgetAll, planMediaAudit, repairProbeCache } from "./probe-commands.ts";
+import { registerRemote, serverOf, type OnServer } from "./remote-commands.ts";
 import { reviewOnly } from "./review-only.ts";
 import type { CachesTree } from "./tree.ts";
 
@@ -69,7 +71,15 @@ export function registerCacheCommands(editor: Editor, tree: CachesTree): void {
   command("forgetAll", async () => {
     if (await forgetAll(editor)) tree.showAgain();
   });
-  registerManaged(editor, tree, command);
+  const onNode = (name: string, work: (node: never) => unknown) =>
+    command(name, async (node: never) => {
+      // The editor knows no element of a row that is being fetched again.
+      if (node !== undefined) await work(node);
+      else void vscode.window.showInformationMessage("Cache Ops: the list was just being refreshed; please try again.");
+    });
+  registerManaged(editor, tree, onNode);
+  registerRemote(tree, onNode);
+  command("setJellyfinKey", (node?: OnServer) => setJellyfinKey(editor, node && serverOf(node)));
   command("cleanHere", (uri: vscode.Uri) => cleanThis(editor, { directory: uri.fsPath, isDeep: true }));
 }
 
@@ -80,14 +90,8 @@ type Section = Extract<Node, { type: "managed" }>;
 function registerManaged(
   editor: Editor,
   tree: CachesTree,
-  command: (name: string, work: (...args: never[]) => unknown) => void,
+  onNode: (name: string, work: (node: never) => unknown) => void,
 ): void {
-  const onNode = (name: string, work: (node: never) => unknown) =>
-    command(name, async (node: never) => {
-      // The editor knows no element of a row that is being fetched again.
-      if (node !== undefined) await work(node);
-      else void vscode.window.showInformationMessage("Cache Ops: the list was just being refreshed; please try again.");
-    });
   const changing = (name: string, work: (node: never) => Promise<boolean>) =>
     onNode(name, async (node: never) => {
       if (await work(node)) tree.showAgain();
@@ -213,11 +217,9 @@ function pathOf(node: Node): string {
     case "managedDirectory":
     case "quarantined":
       return placeOf(node) ?? "";
-    case "probeCache":
-    case "quarantine":
-    case "fact":
-    case "more":
-    case "message":
+    case "container":
+      return node.row.path ?? "";
+    default:
       return "";
   }
 }
@@ -233,16 +235,7 @@ function targetOf(node: Node): Target {
       return { cache: node.cache, entry: node.entry.key };
     case "file":
       return { directory: node.directory };
-    case "mediaAudit":
-    case "mediaAuditEntry":
-    case "probeCache":
-    case "managed":
-    case "managedDirectory":
-    case "quarantine":
-    case "quarantined":
-    case "fact":
-    case "more":
-    case "message":
+    default:
       return {};
   }
 }

@@ -14,11 +14,14 @@ import type { ManagedSections } from "./managed-sections.ts";
 import { idOf, type Node } from "./nodes.ts";
 import { mediaAuditEntryItem, mediaAuditItem, probeCacheItem } from "./probe-items.ts";
 import type { ProbeSections } from "./probe-sections.ts";
+import { channelItem, containerItem, remoteItem, taskItem } from "./remote-items.ts";
+import type { RemoteSections } from "./remote-sections.ts";
 
 /** What is known of the sections that are looked into when they are opened. */
 export interface Sections {
   readonly probes: ProbeSections;
   readonly managed: ManagedSections;
+  readonly remotes: RemoteSections;
 }
 
 /** How a node is shown. */
@@ -35,7 +38,7 @@ export function itemOf(node: Node, now: number, sections: Sections): vscode.Tree
 
 const { Collapsed, Expanded, None } = vscode.TreeItemCollapsibleState;
 
-function bare(node: Node, now: number, { probes, managed }: Sections): vscode.TreeItem {
+function bare(node: Node, now: number, { probes, managed, remotes }: Sections): vscode.TreeItem {
   switch (node.type) {
     case "root":
       return rootItem(node);
@@ -68,9 +71,18 @@ function bare(node: Node, now: number, { probes, managed }: Sections): vscode.Tr
       return quarantineItem(node);
     case "quarantined":
       return quarantinedItem(node, now);
+    case "engine":
+    case "jellyfin":
+      return remoteItem(node, remotes.sightOf(node), now);
+    case "container":
+      return containerItem(node, now);
+    case "channel":
+      return channelItem(node, now);
+    case "task":
+      return taskItem(node, now);
     case "fact": {
       const item = new vscode.TreeItem(node.label, None);
-      item.description = node.text;
+      item.description = printable(node.text);
       item.iconPath = new vscode.ThemeIcon(node.icon);
       return item;
     }

@@ -1,10 +1,12 @@
-import type { InspectedEntry } from "@cache-ops/shared";
+import type { EngineCacheRow, InspectedEntry } from "@cache-ops/shared";
 
 import type { DirectoryRow, FileProblem, ManagedRow, MediaAuditRow, QuarantinedRow, RootRow } from "../protocol.ts";
+import type { ChannelRow, TaskRow } from "./remote-words.ts";
 
 /**
  * What the tree of caches is made of: library → directory → cache file → entries; a cache of media-audit → its entries;
- * the central cache of probe results → its figures; a managed cache → its directories and its quarantine.
+ * the central cache of probe results → its figures; a managed cache → its directories and its quarantine; an engine
+ * cache → its containers; a Jellyfin server → its channel caches, its tasks and its figures.
  */
 export type Node =
   | { readonly type: "root"; readonly row: RootRow }
@@ -19,7 +21,12 @@ export type Node =
   | { readonly type: "managedDirectory"; readonly cache: string; readonly root: string; readonly row: ManagedRow }
   | { readonly type: "quarantine"; readonly cache: string; readonly count: number }
   | { readonly type: "quarantined"; readonly cache: string; readonly row: QuarantinedRow }
-  | { readonly type: "fact"; readonly label: string; readonly text: string; readonly icon: string }
+  | { readonly type: "engine"; readonly name: string }
+  | { readonly type: "container"; readonly row: EngineCacheRow; readonly isOnly: boolean }
+  | { readonly type: "jellyfin"; readonly name: string }
+  | { readonly type: "channel"; readonly server: string; readonly row: ChannelRow }
+  | { readonly type: "task"; readonly server: string; readonly row: TaskRow }
+  | { readonly type: "fact"; readonly of: string; readonly label: string; readonly text: string; readonly icon: string }
   | { readonly type: "more"; readonly parent: Node; readonly shown: number; readonly total: number }
   | { readonly type: "message"; readonly text: string; readonly isError: boolean };
 
@@ -50,8 +57,17 @@ export function idOf(node: Node): string {
       return `quarantine ${node.cache}`;
     case "quarantined":
       return `quarantined ${node.row.place}`;
+    case "engine":
+    case "jellyfin":
+      return `${node.type} ${node.name}`;
+    case "container":
+      return `container ${node.row.engine} ${node.row.containerId} ${node.row.path}`;
+    case "channel":
+      return `channel ${node.server} ${node.row.section}`;
+    case "task":
+      return `task ${node.server} ${node.row.key}`;
     case "fact":
-      return `fact ${node.label}`;
+      return `fact ${node.of} ${node.label}`;
     case "more":
       return `more ${idOf(node.parent)}`;
     case "message":

@@ -113,7 +113,7 @@ export function probeCacheFacts(figures: ProbeCacheFigures): Node[] {
     ],
     ...(origins.length > 0 ? [["Origin", origins.join(", "), "references"] as const] : []),
   ];
-  return rows.map(([label, text, icon]) => ({ type: "fact", label, text, icon }));
+  return rows.map(([label, text, icon]) => ({ type: "fact", of: "probeCache", label, text, icon }));
 }
 
 function countOf(number: number, what: string): string {

@@ -12,10 +12,13 @@ import { itemOf } from "./items.ts";
 import { makeManagedSections } from "./managed-sections.ts";
 import { idOf, type Node } from "./nodes.ts";
 import { makeProbeSections } from "./probe-sections.ts";
+import { makeRemoteSections } from "./remote-sections.ts";
 import { makeWatch } from "./watch.ts";
 
 /** Rows shown at once below a node; more come on request. */
 const PAGE = 500;
+/** How often a server at work, or an engine that is soon idle, is looked at, in milliseconds. */
+const PACE_MS = 5000;
 
 /** The tree of caches and what can be done to it as a whole. */
 export interface CachesTree {
@@ -24,14 +27,14 @@ export interface CachesTree {
   showMore(node: Node): void;
   /** Looks at the libraries again and shows what is there. */
   refresh(): Promise<void>;
-  /** Shows the caches of probe results and the managed ones as they are now. */
+  /** Shows the caches of probe results, the managed ones, engines and servers as they are now. */
   showAgain(): void;
   reveal(cache: string): Promise<void>;
 }
 
 /**
- * Shows the libraries with their caches and entries, the caches of probe results and the managed ones. Nothing is looked
- * at before the view is first seen.
+ * Shows the libraries with their caches and entries, the caches of probe results, the managed ones, engines and servers.
+ * Nothing is looked at before the view is first seen.
  */
 export function makeCachesTree({ extension, engine, libraries, runs, log }: Editor): CachesTree {
   const changed = new vscode.EventEmitter<Node | undefined>();
@@ -39,12 +42,14 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
   const watch = makeWatch((directories) => libraries.lookAgain(directories));
   const probes = makeProbeSections(engine, (node) => changed.fire(node));
   const managed = makeManagedSections(engine, (node) => changed.fire(node));
+  const onSight = (node: Node) => changed.fire(node);
+  const remotes = makeRemoteSections({ engine, onSight, errorText, now: () => Date.now() });
   let seenRuns: string | undefined;
   let selection: Selection = { problems: [], search: "", sort: editorSettings().sort };
 
   const provider: vscode.TreeDataProvider<Node> = {
     onDidChangeTreeData: changed.event,
-    getTreeItem: (node) => itemOf(node, Date.now(), { probes, managed }),
+    getTreeItem: (node) => itemOf(node, Date.now(), { probes, managed, remotes }),
     async getChildren(node) {
       try {
         return await childrenOf(node);
@@ -63,7 +68,12 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
         const options = { location: { viewId: "cacheOps.caches" } };
         const { roots } = await vscode.window.withProgress(options, () => libraries.look(false));
         const libraryNodes = roots.map((row) => ({ type: "root", row }) as const);
-        return [...libraryNodes, ...(await managed.sections()), ...(await probes.sections())];
+        return [
+          ...libraryNodes,
+          ...(await managed.sections()),
+          ...(await remotes.sections()),
+          ...(await probes.sections()),
+        ];
       }
       case "root":
         return directoriesOf(node);
@@ -89,6 +99,9 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
         return managedDirectoriesOf(node);
       case "quarantine":
         return managed.quarantineOf(node);
+      case "engine":
+      case "jellyfin":
+        return remotes.rowsOf(node);
       default:
         return [];
     }
@@ -173,11 +186,20 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
   const clock = setInterval(() => {
     if (view.visible) describe();
   }, 60_000);
+  const pace = setInterval(() => {
+    if (view.visible) for (const node of remotes.moving()) changed.fire(node);
+  }, PACE_MS);
   extension.subscriptions.push(
     view,
     changed,
     watch,
     { dispose: () => clearInterval(clock) },
+    { dispose: () => clearInterval(pace) },
+    // Another key of a server; the editor does not say whose.
+    extension.secrets.onDidChange(() => {
+      remotes.doubt();
+      if (remotes.isKnown) changed.fire(undefined);
+    }),
     view.onDidCollapseElement(({ element }) => {
       if (element.type === "directory") watch.remove(element.row.directory);
     }),
@@ -187,19 +209,23 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
       // The rows hold their figures, so whatever was looked at again is fetched again: only what is expanded is.
       if (directories === undefined || directories.length > 0) changed.fire(undefined);
     }),
-    // An eviction or its undo, by whomever. The history is also read when only something else in the store changed.
+    // A run or its undo, by whomever. The history is also read when only something else in the store changed.
     runs.onDidChange(() => {
       const [before, now] = [seenRuns, runs.lines?.map(({ run, status }) => `${run} ${status}`).join()];
       seenRuns = now;
-      if (now !== before && managed.isKnown) changed.fire(undefined);
+      if (now === before) return;
+      remotes.doubt();
+      if (managed.isKnown || remotes.isKnown) changed.fire(undefined);
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("cacheOps.tree.sort")) {
         selection = { ...selection, sort: editorSettings().sort };
         changed.fire(undefined);
       }
-      const places = ["probe.mediaAudit", "managed", "configurationFile", "stateDirectory"];
-      if (places.some((name) => event.affectsConfiguration(`cacheOps.${name}`))) changed.fire(undefined);
+      const places = ["probe.mediaAudit", "managed", "engines", "jellyfin", "configurationFile", "stateDirectory"];
+      if (!places.some((name) => event.affectsConfiguration(`cacheOps.${name}`))) return;
+      remotes.doubt();
+      changed.fire(undefined);
     }),
   );
   describe();
@@ -220,10 +246,12 @@ export function makeCachesTree({ extension, engine, libraries, runs, log }: Edit
       changed.fire(node.parent);
     },
     async refresh() {
+      remotes.doubt();
       await vscode.window.withProgress({ location: { viewId: "cacheOps.caches" } }, () => libraries.look(true));
     },
     showAgain() {
       probes.doubt(undefined);
+      remotes.doubt();
       changed.fire(undefined);
     },
     async reveal(cache) {

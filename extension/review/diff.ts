@@ -26,7 +26,7 @@ function uriOf(plan: string, file: string, side: "before" | "after"): vscode.Uri
 export async function openPlanDiff({ engine }: Editor, plan: string): Promise<void> {
   const { total, rows } = await engine.request("files", { plan, limit: MAX_FILES });
   if (total === 0) {
-    void vscode.window.showInformationMessage("Cache Ops: this plan is about whole directories; there is no diff.");
+    void vscode.window.showInformationMessage("Cache Ops: nothing in this plan is a single file; there is no diff.");
     return;
   }
   const title = total > rows.length ? `${plan}: the first ${rows.length} of ${total} files` : `${plan}: ${total} files`;

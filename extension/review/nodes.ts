@@ -5,6 +5,7 @@ import { formatBytes, formatSeconds } from "@cache-ops/shared/units";
 import { printable } from "@cache-ops/shared/printable";
 import * as vscode from "vscode";
 
+import { sizeText } from "../caches/remote-words.ts";
 import { linesOf } from "../plain.ts";
 import { iconOf } from "../problems.ts";
 import type { Blocked, PlanGroup, PlanOverview } from "../protocol.ts";
@@ -17,7 +18,7 @@ export type Node =
   | { readonly type: "more"; readonly shown: number; readonly total: number }
   | { readonly type: "guard"; readonly blocked: Blocked }
   | { readonly type: "skipped"; readonly overview: PlanOverview }
-  | { readonly type: "note"; readonly text: string; readonly icon: string };
+  | { readonly type: "note"; readonly text: string; readonly icon: string; readonly more?: readonly string[] };
 
 /** How a node is shown; `unchecked` are the numbers of the changes that were taken out. */
 export function itemOf(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
@@ -60,7 +61,7 @@ function bare(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
     case "note": {
       const item = new vscode.TreeItem(node.text);
       item.iconPath = new vscode.ThemeIcon(node.icon);
-      item.tooltip = node.text;
+      item.tooltip = linesOf([node.text, ...(node.more ?? [])]);
       return item;
     }
   }
@@ -69,30 +70,40 @@ function bare(node: Node, unchecked: ReadonlySet<number>): vscode.TreeItem {
 const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
 
 function groupItem(group: PlanGroup, unchecked: ReadonlySet<number>): vscode.TreeItem {
-  const { cache, label, ids, bytes, quarantinedBytes } = group;
+  const { cache, label, ids, bytes, quarantinedBytes, kind } = group;
+  const isMeasured = kind !== "jellyfin";
+  const { icon, what } = GROUPS[kind] ?? { icon: "folder", what: "directory" };
   const taken = ids.filter((id) => !unchecked.has(id)).length;
   const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
   item.id = cache;
   const count = taken === ids.length ? `${ids.length}` : `${taken} of ${ids.length}`;
   const changes = `${count} ${ids.length === 1 ? "change" : "changes"}`;
-  const [size, deed] = [formatBytes(Math.abs(bytes)), bytes < 0 ? "taken" : "freed"];
+  const sizeOf = kind === "engine" ? sizeText : formatBytes;
+  const [size, deed] = [sizeOf(Math.abs(bytes)), bytes < 0 ? "taken" : "freed"];
   const sizes = [
     ...(quarantinedBytes > 0 ? [`${formatBytes(quarantinedBytes)} to the quarantine`] : []),
-    ...(quarantinedBytes === 0 || bytes !== 0 ? [`${bytes < 0 ? "+" : ""}${size}`] : []),
+    ...(isMeasured && (quarantinedBytes === 0 || bytes !== 0) ? [`${bytes < 0 ? "+" : ""}${size}`] : []),
   ];
   item.description = [changes, ...sizes].join(" · ");
   const later = quarantinedBytes > 0 ? ["Space in the quarantine is freed when its time is over."] : [];
-  item.tooltip = linesOf([cache, `${changes}, ${size} ${deed} at once when all are applied`, ...later]);
-  item.iconPath = new vscode.ThemeIcon("folder");
+  const effect = isMeasured ? `, ${size} ${deed} at once when all are applied` : "";
+  item.tooltip = linesOf([cache, `${changes}${effect}`, ...later]);
+  item.iconPath = new vscode.ThemeIcon(icon);
   item.checkboxState = {
     state: taken > 0 ? Checked : Unchecked,
-    tooltip: taken > 0 ? "Take this directory out of the plan" : "Take this directory into the plan",
+    tooltip: `Take this ${what} ${taken > 0 ? "out of" : "into"} the plan`,
   };
   return item;
 }
 
+const GROUPS: Readonly<Partial<Record<PlanGroup["kind"], { readonly icon: string; readonly what: string }>>> = {
+  engine: { icon: "vm", what: "engine cache" },
+  jellyfin: { icon: "device-camera-video", what: "server" },
+};
+
 function changeItem(change: Change, unchecked: ReadonlySet<number>): vscode.TreeItem {
   if (change.tracked !== undefined) return directoryItem(change, change.tracked, unchecked);
+  if (change.container !== undefined || change.jellyfin !== undefined) return remoteItem(change, unchecked);
   const { id, does, name, path, entry, problem, reason, to, cache } = change;
   const item = new vscode.TreeItem(name ?? basename(path ?? entry ?? cache));
   item.id = `${cache} ${id}`;
@@ -144,6 +155,9 @@ const FATES: Readonly<Partial<Record<Change["does"], string>>> = {
   compress: "compressed",
   archive: "archived",
   warm: "brought back",
+  empty: "EMPTIED FOR GOOD",
+  refill: "filled in full",
+  run_task: "run once",
 };
 
 function shortReason(rule: string): string {
@@ -156,6 +170,37 @@ const REASONS: Readonly<Record<string, string>> = {
   quarantine_over: "its time in the quarantine is over",
   disk_full: "the disk is full",
 };
+
+/** What lies in a container or on a server: nothing of it can be put back. */
+function remoteItem(change: Change, unchecked: ReadonlySet<number>): vscode.TreeItem {
+  const { id, does, name, entry, problem, reason, cache, container, jellyfin } = change;
+  const item = new vscode.TreeItem(name ?? cache);
+  item.id = `${cache} ${id}`;
+  const isCleared = jellyfin?.does === "clear";
+  const what = isCleared
+    ? jellyfin.refills
+      ? "cleared, then filled again"
+      : "CLEARED, NOT FILLED AGAIN"
+    : FATES[does];
+  const size = container === undefined ? [] : [sizeText(container.seen.size)];
+  item.description = [what ?? does, ...size, reason.observed ?? ""].filter((part) => part !== "").join(" · ");
+  item.iconPath =
+    does === "empty" || isCleared
+      ? new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.errorForeground"))
+      : new vscode.ThemeIcon(does === "refill" ? "cloud-download" : "tools");
+  item.tooltip = linesOf([
+    container === undefined ? cache : `${container.container.name}: ${entry ?? container.path}`,
+    container === undefined
+      ? ""
+      : `${container.seen.entries.toLocaleString()} entries, ${container.seen.size.toLocaleString()} bytes`,
+    DEEDS[does],
+    isCleared && !jellyfin.refills ? "Jellyfin drops its items until it is filled again." : "",
+    does === "empty" || isCleared ? "This cannot be undone." : "",
+    explain(problem, reason.rule, reason.observed),
+  ]);
+  item.checkboxState = checkboxOf(change, unchecked);
+  return item;
+}
 
 function checkboxOf({ id, does, name }: Change, unchecked: ReadonlySet<number>) {
   const isTaken = !unchecked.has(id);
@@ -184,4 +229,8 @@ const DEEDS: Readonly<Record<Change["does"], string>> = {
   compress: "Packs this directory into one compressed file, and moves it to the quarantine.",
   archive: "Packs this directory into object storage, and takes it away here.",
   warm: "Brings this directory back from its pack.",
+  empty: "Empties this cache directory in its container, while nobody plays on it. The engine fills it again.",
+  clear: "Clears this channel cache. It cannot be put back, only filled again.",
+  refill: "Fills this channel cache again, in full.",
+  run_task: "Runs this cleanup task of the server.",
 };

@@ -2,17 +2,22 @@ import type { Change } from "@cache-ops/shared";
 import { formatBytes } from "@cache-ops/shared/units";
 import * as vscode from "vscode";
 
+import { sizeText } from "../caches/remote-words.ts";
 import type { Editor } from "../editor.ts";
 import { invokeShown, showError } from "../invoke.ts";
 import { operationNamed } from "../operations.ts";
 import { plain } from "../plain.ts";
-import type { PlanGroup, PlanOverview } from "../protocol.ts";
+import type { LeftAlone, PlanGroup, PlanOverview } from "../protocol.ts";
 import { showRun } from "../run-result.ts";
+import { explainRule } from "../words.ts";
 import { openFileDiff, openPlanDiff, registerPlanDocuments } from "./diff.ts";
 import { itemOf, type Node } from "./nodes.ts";
 
 /** Directories shown at once; more come on request. */
 const PAGE = 200;
+
+/** How a run is called by the operation that planned it. */
+const RUNS: Readonly<Record<string, string>> = { evict: "Eviction", empty: "Emptying", clear: "Clearing" };
 
 /** The plan under review. */
 interface Reviewed {
@@ -25,11 +30,29 @@ interface Reviewed {
 }
 
 /** What a plan frees, and what it only puts aside, in sentences. */
-function effectOf({ bytes, quarantinedBytes }: PlanOverview): string {
+function effectOf({ bytes, quarantinedBytes, groups }: PlanOverview): string {
+  if (groups.rows.some(({ kind }) => kind === "jellyfin")) return "What it frees is not known.";
+  if (groups.rows.some(({ kind }) => kind === "engine")) return `Frees ${sizeText(bytes)}.`;
   const freed = `${bytes < 0 ? "Takes" : "Frees"} ${formatBytes(Math.abs(bytes))}.`;
   if (quarantinedBytes === 0) return freed;
   const later = `${formatBytes(quarantinedBytes)} go to the quarantine, to be freed later.`;
   return bytes === 0 ? later : `${freed} ${later}`;
+}
+
+function leftAlone(rule: string, { what, observed }: LeftAlone["examples"][number]): string {
+  return `${what}: ${explainRule(rule, observed) ?? `${rule.replaceAll("_", " ")} (${observed})`}`;
+}
+
+/** Says that nothing is to be done; of caches in containers and on servers also why, for there it need not be so for long. */
+async function sayNothingToDo({ operation, skipped, troubles }: PlanOverview): Promise<void> {
+  const isRemote = operation === "empty" || operation === "clear";
+  const why = [
+    ...troubles.map(({ path, message }) => `${path}: ${message}`),
+    ...(isRemote ? skipped.flatMap(({ rule, examples }) => examples.map((each) => leftAlone(rule, each))) : []),
+  ];
+  const text = `Cache Ops: nothing to do. ${plain(why.slice(0, 3).join(" · "))}`.trim();
+  if (troubles.length > 0) await vscode.window.showWarningMessage(text);
+  else await vscode.window.showInformationMessage(text);
 }
 
 /** Registers the review: a plan as a tree with check boxes and as a diff, until it is applied or put aside. */
@@ -47,10 +70,11 @@ export function registerReview(editor: Editor): void {
       return changes.map((change) => ({ type: "change", group: node.group, change }));
     }
     if (node?.type === "skipped") {
-      return overview.skipped.map(({ rule, count }) => ({
+      return overview.skipped.map((each) => ({
         type: "note",
-        text: `${count.toLocaleString()} × ${rule.replaceAll("_", " ")}`,
+        text: `${each.count.toLocaleString()} × ${each.rule.replaceAll("_", " ")}`,
         icon: "dash",
+        more: each.examples.map((example) => leftAlone(each.rule, example)),
       }));
     }
     if (node !== undefined) return [];
@@ -109,7 +133,7 @@ export function registerReview(editor: Editor): void {
     await show({ overview, groups: overview.groups.rows, unchecked: new Set(), input });
     await vscode.commands.executeCommand("cacheOps.review.focus");
     if (overview.status === "empty") {
-      void vscode.window.showInformationMessage("Cache Ops: nothing to do.");
+      void sayNothingToDo(overview);
       await show(undefined);
     }
     if (overview.status === "blocked") {
@@ -130,10 +154,21 @@ export function registerReview(editor: Editor): void {
     return result?.output as { readonly plan: string; readonly digest: string } | undefined;
   };
 
-  /** Asks before a plan that takes directories away for good. */
+  /** Asks before a plan that takes something away for good. */
   const mayLoseForGood = async (plan: string): Promise<boolean> => {
-    const { forGood } = await engine.request("plan", { plan, offset: 0, limit: 0 });
+    const { forGood, losesRemote, operation, acknowledge } = await engine.request("plan", {
+      plan,
+      offset: 0,
+      limit: 0,
+    });
     const { directories, bytes } = forGood;
+    if (losesRemote) {
+      const title = operation === "empty" ? "Empty" : "Clear";
+      const text = `${acknowledge.charAt(0).toUpperCase()}${acknowledge.slice(1)}.`;
+      const more = "Each is looked at once more right before: what is in use then is left alone.";
+      const modal = { modal: true, detail: `${plain(text)}\n${operation === "empty" ? more : ""}`.trim() };
+      return (await vscode.window.showWarningMessage(`${title} for good?`, modal, title)) === title;
+    }
     if (directories === 0) return true;
     const what = `${directories.toLocaleString()} ${directories === 1 ? "directory" : "directories"}`;
     const go = "Delete for Good";
@@ -156,7 +191,7 @@ export function registerReview(editor: Editor): void {
     const result = await invokeShown(editor, "apply", { plan, digest, detail: "full" });
     if (result === undefined) return;
     if (reviewed === current) await show(undefined);
-    await showRun(editor, current.overview.operation === "evict" ? "Eviction" : "Cleanup", result);
+    await showRun(editor, RUNS[current.overview.operation] ?? "Cleanup", result);
   };
 
   const allow = async ({ blocked }: Extract<Node, { type: "guard" }>) => {

@@ -1,17 +1,23 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 import {
+  assertEngines,
+  assertJellyfin,
   assertManaged,
   assertSchedules,
   cacheHomeIn,
   Configuration,
+  jellyfinTokenFrom,
   loadPlan,
   objectStorageKeysFrom,
+  orchestratorKeyFrom,
   openState,
   parse,
   readConfiguration,
   secretFrom,
+  tokenVariable,
   type Context,
   type MediaAuditSurvey,
   type Progress,
@@ -22,7 +28,7 @@ import {
 
 import envPaths from "env-paths";
 
-import type { CoreSettings, Places } from "../protocol.ts";
+import type { CoreSettings, Places, Questions } from "../protocol.ts";
 
 /** What the worker keeps between requests: settings, the open store, the last survey. */
 export interface Desk {
@@ -39,8 +45,11 @@ export interface Desk {
   close(): void;
 }
 
+/** Asks the editor, which has what no process but its own may read. */
+export type AskEditor = <K extends keyof Questions>(name: K, params: Questions[K][0]) => Promise<Questions[K][1]>;
+
 /** Makes the desk. Until it is configured the user's own places and configuration file count. */
-export function makeDesk(): Desk {
+export function makeDesk(ask: AskEditor = async () => null): Desk {
   let settings: CoreSettings = { stateDirectory: "", configurationFile: "", configuration: {} };
   let places: Places | undefined;
   let store: { readonly directory: string; readonly state: State } | undefined;
@@ -96,6 +105,16 @@ export function makeDesk(): Desk {
       cacheHome: cacheHomeIn(process.env),
       redisUrl: secretFrom(process.env, "CACHE_OPS_REDIS_URL"),
       objectStorageKeys: objectStorageKeysFrom(process.env),
+      orchestratorKey: orchestratorKeyFrom(process.env),
+      jellyfin: {
+        fetch,
+        wait: async (ms, stop) => setTimeout(ms, undefined, { signal: stop }),
+        token: async (name) => {
+          const server = settle().configuration.jellyfin.find((known) => known.name === name);
+          const key = server && (await ask("jellyfinKey", { url: server.url }));
+          return key ?? jellyfinTokenFrom(process.env, name);
+        },
+      },
       configuration: settle().configuration,
     }),
     close,
@@ -109,8 +128,8 @@ function surveyedBy({ configuration: { libraries, timeLimit } }: Places): string
 
 /**
  * Where things lie and what is in force: the configuration file, and over it what the editor's settings say. What has a
- * name (libraries, managed caches, schedules) and keep patterns of both count; one of the settings replaces one of the
- * same name.
+ * name (libraries, managed and engine caches, servers, schedules) and keep patterns of both count; one of the settings
+ * replaces one of the same name.
  */
 function placesFor({ stateDirectory, configurationFile, configuration }: CoreSettings): Places {
   const { file, isNamed } = configurationFileOf({ configurationFile });
@@ -120,6 +139,8 @@ function placesFor({ stateDirectory, configurationFile, configuration }: CoreSet
     ...configuration,
     libraries: mergeNamed(shared.libraries, configuration.libraries),
     managed: mergeNamed(shared.managed, configuration.managed),
+    engines: mergeNamed(shared.engines, configuration.engines),
+    jellyfin: mergeNamed(shared.jellyfin, configuration.jellyfin),
     schedules: mergeNamed(shared.schedules, configuration.schedules),
     keep: [...new Set([...shared.keep, ...(configuration.keep ?? [])])],
     guards: { ...shared.guards, ...configuration.guards },
@@ -130,12 +151,15 @@ function placesFor({ stateDirectory, configurationFile, configuration }: CoreSet
     cluster: { ...shared.cluster, ...configuration.cluster },
   };
   const settled = parse(Configuration, merged, "the settings of Cache Ops");
+  assertEngines(settled.engines);
+  assertJellyfin(settled.jellyfin);
   assertManaged(settled.managed);
   assertSchedules(settled.schedules, settled.cluster);
   return {
     stateDirectory: stateDirectory || process.env["CACHE_OPS_STATE_DIR"] || OWN.data,
     configurationFile: file,
     configuration: settled,
+    keyVariables: Object.fromEntries(settled.jellyfin.map(({ name }) => [name, tokenVariable(name)])),
   };
 }
 

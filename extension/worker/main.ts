@@ -19,7 +19,7 @@ import { handlers } from "./handlers.ts";
  */
 
 const connection = createMessageConnection(new IPCMessageReader(process), new IPCMessageWriter(process));
-const desk = makeDesk();
+const desk = makeDesk((name, params) => connection.sendRequest(name, params));
 const progressType = new ProgressType<Progress>();
 const ending = new AbortController();
 const atWork = new Set<Promise<unknown>>();

@@ -2,6 +2,7 @@ import { basename, dirname, join, relative } from "node:path";
 
 import {
   applySentence,
+  isRemoteAction,
   rootsOf,
   type Change,
   type Context,
@@ -19,8 +20,7 @@ export function overviewOf(
   { offset, limit }: { readonly offset: number; readonly limit: number },
   { configuration }: Context,
 ): PlanOverview {
-  // Each file of media-audit's cache is one by itself: they are shown by the directory they lie in.
-  const groups = [...Map.groupBy(plan.changes, ({ kind, cache }) => (kind === "probe" ? dirname(cache) : cache))];
+  const groups = [...Map.groupBy(plan.changes, groupOf)];
   const { freed, quarantined } = bytesByChange(plan);
   const forGood = plan.changes.filter(({ does }) => does === "delete" || does === "purge");
   const rules = Map.groupBy(plan.skipped, ({ rule }) => rule);
@@ -36,6 +36,7 @@ export function overviewOf(
     bytes: plan.totals.bytes,
     quarantinedBytes: [...quarantined.values()].reduce((sum, bytes) => sum + bytes, 0),
     forGood: { directories: forGood.length, bytes: sumOf(forGood, freed) },
+    losesRemote: plan.changes.some(({ does }) => does === "empty" || does === "clear"),
     groups: {
       total: groups.length,
       rows: groups.slice(offset, offset + limit).map(([cache, changes]): PlanGroup => ({
@@ -44,9 +45,16 @@ export function overviewOf(
         ids: changes.map(({ id }) => id),
         bytes: sumOf(changes, freed),
         quarantinedBytes: sumOf(changes, quarantined),
+        kind: changes[0]?.kind ?? "directory",
       })),
     },
-    skipped: [...rules].map(([rule, items]) => ({ rule, count: items.length })),
+    skipped: [...rules].map(([rule, items]) => ({
+      rule,
+      count: items.length,
+      examples: items
+        .slice(0, EXAMPLES)
+        .map(({ name, entry, cache, observed }) => ({ what: name ?? entry ?? cache, observed })),
+    })),
     blocked: plan.blocked.map((blocked) => ({
       guard: blocked.guard,
       path: blocked.path,
@@ -58,6 +66,9 @@ export function overviewOf(
     troubles: plan.troubles.map(({ path, message }) => ({ path, message })),
   };
 }
+
+/** How many of those that one rule left alone are named. */
+const EXAMPLES = 5;
 
 /** The changes with these numbers. */
 export function changesOf({ changes }: Plan, ids: readonly number[]): readonly Change[] {
@@ -86,7 +97,9 @@ export function filesOf({ actions }: Plan, limit: number, change: number | undef
 
 /** The directories whose caches a run changed, as paths below the roots that were given. */
 export function directoriesOf({ work }: Run): string[] {
-  const places = work.actions.map(({ lock }) => {
+  // What lies in a container or on a server is in no directory.
+  const local = work.actions.filter((action) => !isRemoteAction(action));
+  const places = local.map(({ lock }) => {
     const directory = dirname(lock);
     const passport = work.passports.find(({ realPath }) => isInside(realPath, directory));
     return passport === undefined ? directory : join(passport.root, relative(passport.realPath, directory));
@@ -100,6 +113,8 @@ function bytesByChange({ actions }: Plan) {
   for (const action of actions) {
     const [id] = action.changes;
     if (id === undefined || action.type === "release_lock") continue;
+    if (action.type === "empty_container_cache") freed.set(id, action.container.seen.size);
+    if (isRemoteAction(action)) continue;
     const bytes = (action.seen?.size ?? 0) - (action.type === "write_file" ? action.result.size : 0);
     if (action.type === "quarantine_directory") quarantined.set(id, bytes);
     else if (action.type === "unpack_directory") freed.set(id, -action.holds.bytes);
@@ -114,8 +129,19 @@ function sumOf(changes: readonly Change[], bytes: ReadonlyMap<number, number>): 
   return changes.reduce((sum, { id }) => sum + (bytes.get(id) ?? 0), 0);
 }
 
+/**
+ * What a change is shown under: its cache. Each file of media-audit's cache is one by itself: they are shown by the
+ * directory they lie in; containers by their engine cache, and what is on a server by its name.
+ */
+function groupOf({ kind, cache, container, jellyfin }: Change): string {
+  if (container !== undefined) return `Engine cache ${container.engine}`;
+  if (jellyfin !== undefined) return `Jellyfin server ${jellyfin.server}`;
+  return kind === "probe" ? dirname(cache) : cache;
+}
+
 function groupLabel(cache: string, first: Change | undefined, plan: Plan): string {
-  if (first?.tracked !== undefined) return first.tracked.cache;
+  const own = first?.tracked?.cache ?? first?.container?.engine ?? first?.jellyfin?.server;
+  if (own !== undefined) return own;
   return first?.kind === "probe" ? join(basename(dirname(cache)), basename(cache)) : labelOf(cache, plan);
 }
 

@@ -2,9 +2,16 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { CancellationToken } from "vscode";
+
+import { agentTools } from "../../extension/agent-tools.ts";
+import { prepareCommandLine } from "../../extension/command-line.ts";
+import type { Editor } from "../../extension/editor.ts";
+import { jellyfinKeyName } from "../../extension/jellyfin-key.ts";
 import { writePrivateFile } from "../../extension/private-file.ts";
 import { isReadableOnTheWay, remoteServersIn, tokenKey } from "../../extension/remote-servers.ts";
 import { OFFERED, parseTask } from "../../extension/task-definition.ts";
+import { Configuration, parse } from "../../shared/index.ts";
 import { makePlace } from "../support/place.ts";
 
 describe("the file that tells agents the configuration", () => {
@@ -25,6 +32,62 @@ describe("the file that tells agents the configuration", () => {
     await assert.rejects(writePrivateFile(file, "new"));
     assert.deepEqual(readdirSync(directory), ["config.json"]);
     assert.deepEqual(readdirSync(file), ["kept"]);
+  });
+});
+
+describe("the tools for agents", () => {
+  it("are the usual ones, and those for a kind of cache only where such a cache is configured", () => {
+    const toolsOf = (configuration: object) => agentTools(parse(Configuration, configuration, "configuration"));
+    const [managed, engines, jellyfin] = [
+      [{ name: "downloads", root: "/srv/downloads" }],
+      [{ name: "ace" }],
+      [{ name: "home", url: "http://127.0.0.1:8096" }],
+    ];
+    assert.equal(toolsOf({}), undefined);
+    assert.equal(toolsOf({ managed }), "default,managed");
+    assert.equal(toolsOf({ engines }), "default,engines");
+    assert.equal(toolsOf({ jellyfin }), "default,jellyfin");
+    assert.equal(toolsOf({ jellyfin, engines, managed }), "default,managed,engines,jellyfin");
+  });
+});
+
+describe("the API key of a Jellyfin server", () => {
+  it("is kept by address, so that a name that means another server takes none along", () => {
+    const nameOf = (url: string) => jellyfinKeyName({ url });
+    assert.notEqual(nameOf("http://a:8096"), nameOf("http://b:8096"));
+    assert.notEqual(nameOf("http://a/jellyfin"), nameOf("http://a"));
+    assert.equal(nameOf("http://A:8096/jellyfin/"), nameOf("http://a:8096/jellyfin"));
+  });
+});
+
+describe("the command line that the editor runs", () => {
+  it("gets the API keys of Jellyfin servers by its environment, and the file with its configuration holds none", async () => {
+    const storage = makePlace("storage");
+    const [home, spare] = [
+      { name: "home", url: "http://127.0.0.1:8096" },
+      { name: "spare", url: "http://127.0.0.1:8097" },
+    ];
+    const places = {
+      stateDirectory: "/state",
+      configuration: { jellyfin: [home, spare] },
+      keyVariables: { home: "HOME_TOKEN", spare: "SPARE_TOKEN" },
+    };
+    const secrets = new Map([[jellyfinKeyName(home), "the key"]]);
+    const editor = {
+      engine: { request: async () => places },
+      extension: {
+        extensionPath: "/extension",
+        storageUri: { fsPath: storage },
+        secrets: { get: async (name: string) => secrets.get(name) },
+      },
+    };
+    const { env, args } = await prepareCommandLine(editor as unknown as Editor, {} as CancellationToken);
+    assert.equal(env["HOME_TOKEN"], "the key");
+    assert.ok(!("SPARE_TOKEN" in env));
+    assert.ok(!args.join(" ").includes("the key"));
+    const written = readFileSync(join(storage, "config.json"), "utf8");
+    assert.match(written, /127\.0\.0\.1:8096/);
+    assert.ok(!written.includes("the key"));
   });
 });
 
@@ -64,7 +127,19 @@ describe("a server's token", () => {
 
 describe("tasks", () => {
   it("are offered for what only looks, without a word more", () => {
-    assert.deepEqual(OFFERED, ["list", "stats", "check", "cleanup", "directories", "evict", "doctor"]);
+    assert.deepEqual(OFFERED, [
+      "list",
+      "stats",
+      "check",
+      "cleanup",
+      "directories",
+      "evict",
+      "engines",
+      "empty",
+      "jellyfin",
+      "clear",
+      "doctor",
+    ]);
   });
 
   it("are any operation with words of text, and nothing else", () => {

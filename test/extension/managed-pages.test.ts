@@ -129,7 +129,7 @@ describe("the review of an eviction", () => {
     const desk = makeDesk();
     const overview = await plan({ plan: soft.plan, offset: 0, limit: 10 }, context, desk);
     assert.deepEqual(overview.groups.rows, [
-      { cache: root, label: "media", ids: [1], bytes: 0, quarantinedBytes: 500 },
+      { cache: root, label: "media", ids: [1], bytes: 0, quarantinedBytes: 500, kind: "managed" },
     ]);
     assert.deepEqual(
       [overview.bytes, overview.quarantinedBytes, overview.forGood],

@@ -14,12 +14,16 @@ const SOURCES = [
   "../../shared/archive/restore-plan.ts",
   ...sourcesOf("../../shared/caches/directory/"),
   ...MANAGED.map((name) => `../../shared/caches/managed/${name}.ts`),
+  "../../shared/caches/engine/plan.ts",
+  "../../shared/caches/engine/idle-judge.ts",
+  "../../shared/caches/jellyfin/clear-plan.ts",
+  "../../shared/caches/jellyfin/planned-clear.ts",
   ...MEDIA_AUDIT.map((name) => `../../shared/caches/probe/media-audit/${name}.ts`),
 ];
 
-/** Words with an underscore, or beside `rule`, that are something else: fields of entries, actions, errors. */
+/** Words with an underscore, or beside `rule`, that are something else: fields of entries, actions, errors, guards. */
 const OTHER =
-  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|codec_(video|audio)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found|cache_time|schema_version|open_files_hidden|not_enough|no_room|pack_gone|invalid_input)$/;
+  /^(file_(path|name|size|mtime)|last_(scanned|processed|conversion_duration)|codec_(video|audio)|conversion_count|processing_error|write_file|remove_file|release_lock|not_found|cache_time|schema_version|open_files_hidden|not_enough|no_room|pack_gone|invalid_input|was_idle|run_task|provider_(down|empty|shrunk)|unknown_version)$/;
 /** Files that are about the content of entries only. */
 const CONTENT =
   /(schema|statistics|fresh-entry|probed-fields|needs-conversion|entry-edit|python-json|fingerprint|salvage|names|noted-probe)\.ts$/;

@@ -133,6 +133,20 @@ describe("what works beside the editor's own views", () => {
       }
     });
 
+    it("offers the tools for engines and Jellyfin servers where there are some", async () => {
+      const target = vscode.ConfigurationTarget.Global;
+      await settings().update("engines", [{ name: "ace", socket: join(place, "no.sock") }], target);
+      await settings().update("jellyfin", [{ name: "home", url: "http://127.0.0.1:9" }], target);
+      const has = (names: readonly string[], tool: string) => names.some((name) => name.endsWith(tool));
+      try {
+        await startUntil((names) => has(names, "empty") && has(names, "clear"));
+      } finally {
+        await settings().update("engines", undefined, target);
+        await settings().update("jellyfin", undefined, target);
+        await startUntil((names) => names.length > 0 && !has(names, "empty") && !has(names, "clear"));
+      }
+    });
+
     it("offers nothing that changes a cache once the settings say so", async () => {
       await settings().update("agents.readOnly", true, vscode.ConfigurationTarget.Global);
       try {
