@@ -64,7 +64,7 @@ describe("CACHE_OPS_CONFIG", () => {
   const wrong: readonly (readonly [text: string, message: RegExp])[] = [
     [
       '{"keeep": []}',
-      /unknown property "keeep"; known are "\$schema", "libraries", "keep", "guards", "ffprobe", "probe", "managed", "service"/,
+      /unknown property "keeep"; known are "\$schema", "libraries", "keep", "guards", "ffprobe", "probe", "managed", "engines", "jellyfin", "service"/,
     ],
     ['{"guards": {"ratio": 1}}', /\/guards: unknown property "ratio"; known are "staleRatio", "maxEntries", "minAge"/],
     ['{"guards": {"staleRatio": 2}}', /\/guards\/staleRatio: must be <= 1 \(rule maximum\), got 2/],

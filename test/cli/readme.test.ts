@@ -2,21 +2,13 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { readConfiguration } from "../../shared/index.ts";
 import { cliEnvironment } from "../support/cli.ts";
 import { makeMovies, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { blocks, commandsOf, ROOT } from "../support/readme.ts";
 import { fill } from "../shared/managed/managed-place.ts";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const README = readFileSync(join(ROOT, "README.md"), "utf8");
-
-/** The blocks of one language, in the order of the text. */
-function blocks(language: string): string[] {
-  return [...README.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, "gm"))].map(([, text = ""]) => text);
-}
 
 /** A library as the README speaks of it, with something stale in it. */
 function makeLibrary(): string {
@@ -47,7 +39,7 @@ const ELSEWHERE = new Set([
 ]);
 
 describe("the README", () => {
-  const commands = blocks("sh").flatMap((block) => block.split("\n").filter((line) => line !== ""));
+  const commands = commandsOf("files");
   const downloads = makeDownloads();
   const config = join(makePlace("config"), "config.json");
   writeFileSync(
@@ -113,14 +105,16 @@ describe("the README", () => {
       writeFileSync(file, text);
       return readConfiguration(file, true);
     });
-    const names = configurations.flatMap(({ libraries, managed, schedules }) => [
+    const names = configurations.flatMap(({ libraries, managed, engines, jellyfin, schedules }) => [
       ...libraries,
       ...managed,
+      ...engines,
+      ...jellyfin,
       ...schedules,
     ]);
     assert.deepEqual(
       names.map(({ name }) => name),
-      ["downloads", "quota", "weekly", "movies"],
+      ["downloads", "acestream", "home", "quota", "engines", "weekly", "movies"],
     );
   });
 });
