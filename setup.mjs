@@ -14,7 +14,11 @@ installPackages();
 const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ? ["--no-color"] : [])];
 const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
 /** Parts that take about as long as each other, so that all end together; `others` are what is in none of them. */
-const parts = [suites("faults", "cli"), suites("host", "extension", "bench"), suites("mcp-server", "house")];
+const parts = [
+  suites("faults", "cli"),
+  suites("host", "shared/managed"),
+  suites("mcp-server", "house", "extension", "bench"),
+];
 const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--ignore", files])];
 /** The steps of each task; what stands in one step runs at the same time. */
 const tasks = {

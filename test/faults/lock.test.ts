@@ -97,6 +97,9 @@ describe("the lock on a cache", function () {
     it(`of ${where} is respected while it is fresh and taken over once it is not`, async () => {
       mkdirSync(lock);
       writeFileSync(join(lock, "owner.json"), JSON.stringify({ ...owner, token: "theirs" }));
+      // Fresh, however long it takes to get there.
+      const later = Date.now() / 1000 + 600;
+      utimesSync(lock, later, later);
       await assert.rejects(take(0), (error) => {
         assert.ok(error instanceof CacheOpsError);
         assert.equal(error.code, "locked");

@@ -1,13 +1,14 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 
 import { makePlace } from "../support/place.ts";
 import { makeStaleLibrary } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 import { packagedExtension } from "./packaged.ts";
 import { writeSettings } from "./server.ts";
-import { toasts } from "./trouble.ts";
+import { toasts, until } from "./trouble.ts";
 import { Workbench } from "./workbench.ts";
 
 /* Settings of a workspace that nobody trusts, settings that make no sense, and none at all. */
@@ -169,7 +170,11 @@ describe("settings that cannot be followed, in a real workbench", () => {
     deepEqual(treeState(own), before);
     await workbench.viewAction("Review", "Apply This Plan");
     await workbench.answerToast(/Done and verified: 6 entries changed in 2 caches/, "Undo");
-    await workbench.toast(/Done and verified: 6 entries restored/);
-    deepEqual(treeState(own), before);
+    await until(
+      "the undo",
+      () => treeState(own),
+      (now) => isDeepStrictEqual(now, before),
+      60_000,
+    );
   });
 });

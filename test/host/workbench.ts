@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { env } from "node:process";
 import { stripVTControlCharacters } from "node:util";
 
-import type { Locator, Page } from "playwright-core";
+import { errors, type Locator, type Page } from "playwright-core";
 
 import { openWindow, type WindowOptions } from "./browser.ts";
 import { isChecked, QuickInput, whole } from "./quick-input.ts";
@@ -222,13 +222,21 @@ export class Workbench {
     }
   }
 
-  /** Waits for a toast and returns its element. */
+  /** Waits for a toast and returns its element, in the list of notifications where VS Code shows it only there. */
   async toast(text: string | RegExp): Promise<Locator> {
-    const toast = this.page.locator(".notifications-toasts .notification-list-item").filter({
-      has: this.page.locator(".notification-list-item-message", { hasText: text }),
-    });
-    await this.step(`wait for the toast ${text}`, () => toast.first().waitFor({ timeout: 2 * PATIENCE_MS }));
-    return toast.first();
+    const places = ".notifications-toasts .notification-list-item, .notifications-center .notification-list-item";
+    const toast = this.page
+      .locator(places)
+      .filter({ has: this.page.locator(".notification-list-item-message", { hasText: text }) })
+      .first();
+    try {
+      await toast.waitFor({ timeout: PATIENCE_MS });
+    } catch (error) {
+      if (!(error instanceof errors.TimeoutError)) throw error;
+      await this.runCommand("Notifications: Show Notifications");
+      await this.step(`wait for the toast ${text}`, () => toast.waitFor({ timeout: PATIENCE_MS }));
+    }
+    return toast;
   }
 
   /** Clicks a button in a toast. */
@@ -240,7 +248,7 @@ export class Workbench {
 
   /** Removes all toasts; those that tell of progress are hidden. */
   async dismissToasts(): Promise<void> {
-    if ((await this.page.locator(".notification-toast").count()) === 0) return;
+    if ((await this.page.locator(".notification-toast, .notifications-center.visible").count()) === 0) return;
     await this.runCommand("Notifications: Clear All Notifications");
     const toasts = this.page.locator(".notifications-toasts.visible");
     await this.step("dismiss toasts", () => toasts.waitFor({ state: "hidden" }));

@@ -9,7 +9,7 @@ import { failsWith } from "../../support/runs.ts";
 import { startStandIn } from "../probe/redis-server.ts";
 import { S3_KEYS, startProxy, startS3 } from "./s3-server.ts";
 
-const context = makeContext({ objectStorageKeys: S3_KEYS, config: { timeLimit: "1s" } });
+const context = makeContext({ objectStorageKeys: S3_KEYS, config: { timeLimit: "5s" } });
 const on = <T>(settings: ObjectStorage, work: (store: ObjectStore) => Promise<T>) =>
   withObjectStore(settings, context, work);
 
