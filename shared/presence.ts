@@ -1,4 +1,4 @@
-import type { BigIntStats } from "node:fs";
+import { statSync, type BigIntStats } from "node:fs";
 import { stat } from "node:fs/promises";
 
 import { errnoOf } from "./errors.ts";
@@ -21,8 +21,22 @@ export async function presenceOf(path: string, timeLimitSeconds: number): Promis
   try {
     return { state: "present", stats: await withTimeLimit(stat(path, { bigint: true }), timeLimitSeconds, path) };
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    return errno === "ENOENT" || errno === "ENOTDIR" ? { state: "gone" } : { state: "unknown", errno };
+    return withoutAnswer(error);
   }
+}
+
+/** {@link presenceOf} for a thread of its own that somebody else watches: it may take as long as the system lets it. */
+export function presenceNow(path: string): Presence {
+  try {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? { state: "gone" } : { state: "present", stats };
+  } catch (error) {
+    return withoutAnswer(error);
+  }
+}
+
+function withoutAnswer(error: unknown): Presence {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  return errno === "ENOENT" || errno === "ENOTDIR" ? { state: "gone" } : { state: "unknown", errno };
 }

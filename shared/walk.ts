@@ -1,4 +1,4 @@
-import type { Dirent } from "node:fs";
+import { readdirSync, type Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TextDecoder } from "node:util";
@@ -11,11 +11,15 @@ import { throwIfAborted, withTimeLimit } from "./time-limit.ts";
 /** What a name in a directory stands for. Symbolic links are not followed. */
 type NameType = "file" | "directory" | "symlink" | "other";
 
-/** One directory as it was read. */
-export interface Listing {
+/** A directory of a walk. */
+export interface Place {
   readonly root: string;
   /** Absolute path: the root as it was given, and the components below it. */
   readonly path: string;
+}
+
+/** One directory as it was read. */
+export interface Listing extends Place {
   readonly names: ReadonlyMap<string, NameType>;
 }
 
@@ -31,6 +35,10 @@ export interface WalkOptions {
   readonly only?: readonly string[] | undefined;
   /** Only what lies there; roots that do not hold it are passed over. */
   readonly part?: LibraryPart | undefined;
+  /** Goes on with these, and what lies below them, instead of with the roots. */
+  readonly from?: readonly Place[] | undefined;
+  /** Asked before each directory whether to stop here; `left` is how many are known and not begun. */
+  readonly isEnough?: ((left: number) => boolean) | undefined;
 }
 
 /** A part of a library, where hosts share the work on it. */
@@ -45,7 +53,8 @@ export interface LibraryPart {
 const CONCURRENCY = 8;
 
 /**
- * Reads every directory below the roots and hands each to `visit`, in no particular order.
+ * Reads every directory below the roots and hands each to `visit`, in no particular order. Returns what is left where
+ * `isEnough` ended it: every directory that was begun has been visited, and none of the others.
  *
  * Symbolic links to directories are not followed. A directory that cannot be read is reported and passed over.
  * Names that are not valid UTF-8 cannot be told apart safely: they are reported and kept out of the listing.
@@ -54,27 +63,23 @@ export async function walk(
   roots: readonly string[],
   options: WalkOptions,
   visit: (listing: Listing) => Promise<void>,
-): Promise<void> {
-  const { part } = options;
-  const only = options.only ?? (part && [part.directory]);
+): Promise<readonly Place[]> {
+  const { part, isEnough = () => false } = options;
   const isDeep = options.only === undefined && part?.isDeep !== false;
-  const pending =
-    only === undefined
-      ? roots.map((root) => ({ root, path: root }))
-      : only.flatMap((path) => roots.filter((root) => isInside(root, path)).map((root) => ({ root, path })));
+  const pending = [...(options.from ?? beginnings(roots, options.only ?? (part && [part.directory])))];
   const running = new Set<Promise<void>>();
-  const step = async ({ root, path }: { root: string; path: string }) => {
-    const listing = await list(root, path, options);
+  const step = async (place: Place) => {
+    const listing = await list(place, options);
     if (listing === undefined) return;
-    for (const [name, type] of isDeep ? listing.names : []) {
-      if (type === "directory" && options.skip?.(name) !== true) pending.push({ root, path: join(path, name) });
-    }
+    if (isDeep) for (const below of placesBelow(listing, options.skip)) pending.push(below);
     await visit(listing);
   };
   try {
     while (pending.length > 0 || running.size > 0) {
       throwIfAborted(options.signal);
-      const next = running.size < CONCURRENCY ? pending.pop() : undefined;
+      const isOver = isEnough(pending.length);
+      if (isOver && running.size === 0) break;
+      const next = !isOver && running.size < CONCURRENCY ? pending.pop() : undefined;
       if (next === undefined) await Promise.race(running);
       else {
         const task: Promise<void> = step(next).finally(() => running.delete(task));
@@ -84,27 +89,59 @@ export async function walk(
   } finally {
     await Promise.allSettled(running);
   }
+  return pending;
 }
 
-async function list(root: string, path: string, options: WalkOptions): Promise<Listing | undefined> {
-  let entries: Dirent[];
-  try {
-    // latin1 keeps every byte of a name, so that invalid UTF-8 is seen instead of replaced.
-    const reading = readdir(path, { withFileTypes: true, encoding: "latin1" });
-    entries = await withTimeLimit(reading, options.timeLimitSeconds, path);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    const hint = ERRNO_HINTS[errno] ?? "Nothing in it was judged.";
-    options.onTrouble({ path, code: errno, message: `cannot read this directory: ${hint}` });
-    return undefined;
+function beginnings(roots: readonly string[], only: readonly string[] | undefined): Place[] {
+  if (only === undefined) return roots.map((root) => ({ root, path: root }));
+  return only.flatMap((path) => roots.filter((root) => isInside(root, path)).map((root) => ({ root, path })));
+}
+
+/** The directories right below one, but for those that `skip` names. */
+export function placesBelow({ root, path, names }: Listing, skip?: (name: string) => boolean): Place[] {
+  const places: Place[] = [];
+  for (const [name, type] of names) {
+    if (type === "directory" && skip?.(name) !== true) places.push({ root, path: join(path, name) });
   }
+  return places;
+}
+
+/** Reads one directory synchronously, for a thread of its own. `undefined` when it cannot be read, which is reported. */
+export function listNow(place: Place, onTrouble: (trouble: Trouble) => void): Listing | undefined {
+  try {
+    return listingOf(place, readdirSync(place.path, HOW_TO_READ), onTrouble);
+  } catch (error) {
+    return unreadable(place, error, onTrouble);
+  }
+}
+
+async function list(place: Place, { timeLimitSeconds, onTrouble }: WalkOptions): Promise<Listing | undefined> {
+  try {
+    const reading = readdir(place.path, HOW_TO_READ);
+    return listingOf(place, await withTimeLimit(reading, timeLimitSeconds, place.path), onTrouble);
+  } catch (error) {
+    return unreadable(place, error, onTrouble);
+  }
+}
+
+/** latin1 keeps every byte of a name, so that invalid UTF-8 is seen instead of replaced. */
+const HOW_TO_READ = { withFileTypes: true, encoding: "latin1" } as const;
+
+function unreadable({ path }: Place, error: unknown, onTrouble: (trouble: Trouble) => void): undefined {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  const hint = ERRNO_HINTS[errno] ?? "Nothing in it was judged.";
+  onTrouble({ path, code: errno, message: `cannot read this directory: ${hint}` });
+  return undefined;
+}
+
+function listingOf({ root, path }: Place, entries: readonly Dirent[], onTrouble: (trouble: Trouble) => void): Listing {
   const names = new Map<string, NameType>();
   for (const entry of entries) {
     const name = decodeName(entry.name);
     if (name !== undefined) names.set(name, typeOf(entry));
     else {
-      options.onTrouble({
+      onTrouble({
         path: join(path, Buffer.from(entry.name, "latin1").toString("utf8")),
         code: "name_not_utf8",
         message: "this name is not valid UTF-8: it was kept and not looked into",

@@ -150,7 +150,8 @@ function skipKey(bytes: Buffer, at: number): number {
   return bytes[colon] === COLON ? skipSpace(bytes, colon + 1) : FAILED;
 }
 
-function skipString(bytes: Buffer, at: number): number {
+/** The offset behind the string whose opening quote is at `at`, or a negative number when it is not valid. */
+export function skipString(bytes: Buffer, at: number): number {
   let position = at + 1;
   for (;;) {
     const byte = bytes[position];
@@ -173,19 +174,15 @@ function isHex(byte: number | undefined): boolean {
   return byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66));
 }
 
-const WORDS = ["true", "false", "null", "NaN", "Infinity", "-Infinity"].map((word) => Buffer.from(word));
+const WORDS = new Map(
+  ["true", "false", "null", "NaN", "Infinity"].map((word) => [word.charCodeAt(0), Buffer.from(word)]),
+);
 
-function skipPrimitive(bytes: Buffer, at: number): number {
-  for (const word of WORDS) {
-    if (
-      bytes[at] === word[0] &&
-      bytes.compare(word, 0, word.length, at, Math.min(at + word.length, bytes.length)) === 0
-    )
-      return at + word.length;
-  }
-  let position = bytes[at] === 0x2d ? at + 1 : at;
-  if (bytes[position] === 0x30) position += 1;
-  else if ((position = skipDigits(bytes, position)) < 0) return FAILED;
+/** The offset behind the number or literal at `at`, or a negative number when there is none. */
+export function skipPrimitive(bytes: Buffer, at: number): number {
+  const first = bytes[at] === 0x2d ? at + 1 : at;
+  if (!isDigit(bytes[first])) return skipWord(bytes, at, first);
+  let position = bytes[first] === 0x30 ? first + 1 : skipDigits(bytes, first);
   if (bytes[position] === 0x2e && (position = skipDigits(bytes, position + 1)) < 0) return FAILED;
   if (((bytes[position] ?? 0) | 0x20) === 0x65) {
     position += 1;
@@ -193,6 +190,14 @@ function skipPrimitive(bytes: Buffer, at: number): number {
     position = skipDigits(bytes, position);
   }
   return position;
+}
+
+/** Of the words only Infinity may have a sign before it: then `first` is behind that. */
+function skipWord(bytes: Buffer, at: number, first: number): number {
+  const word = WORDS.get(bytes[first] ?? 0);
+  if (word === undefined || (first > at && bytes[first] !== 0x49)) return FAILED;
+  for (let index = 1; index < word.length; index += 1) if (bytes[first + index] !== word[index]) return FAILED;
+  return first + word.length;
 }
 
 function skipDigits(bytes: Buffer, at: number): number {
@@ -223,7 +228,8 @@ function typeAt(bytes: Buffer, at: number): Value["type"] {
   return byte === 0x2d || isDigit(byte) || byte === 0x4e || byte === 0x49 ? "number" : "literal";
 }
 
-function decodeString(bytes: Buffer, start: number, end: number): string {
+/** The text of a valid string literal, quotes included in `[start, end)`. */
+export function decodeString(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString("utf8", start + 1, end - 1);
   return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
 }

@@ -3,7 +3,8 @@ import { basename, dirname, join } from "node:path";
 
 import type { Draft } from "../../draft.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
-import { contentOf, readSeenFile, type SeenFile } from "../../file.ts";
+import { contentOf, readSeenFile, type Content, type SeenFile } from "../../file.ts";
+import { inFlight } from "../../in-flight.ts";
 import type { Change } from "../../change.ts";
 import type { Action, PlannedCache, Skipped, Source } from "../../plan.ts";
 import { applySplices, type Splice } from "../../splice.ts";
@@ -12,7 +13,11 @@ import { spliceObject } from "./edit.ts";
 import { membersByKey } from "./entry.ts";
 import { editEntries } from "./entry-edit.ts";
 import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
+import { outline } from "./outline.ts";
 import { salvage } from "./salvage.ts";
+
+/** Caches whose edits are worked out side by side. */
+const READ_AT_ONCE = 16;
 
 /**
  * Turns changes of directory caches into the actions that carry them out. Reads the files, writes nothing.
@@ -35,11 +40,13 @@ export async function draftDirectory(changes: readonly Change[], seen: readonly 
     const seq = await desk.insert(cache, coming);
     if (seq !== undefined) for (const change of coming) arrived.set(change, seq);
   }
-  for (const [cache, wanted] of edits) {
+  // By now no edit waits for another one: they are worked out side by side, and become actions in their order.
+  const worked = await inFlight([...edits], READ_AT_ONCE, async ([cache, wanted]) => {
     const possible = wanted.filter((change) => change.does !== "rehome" || arrived.has(change));
     const after = [...new Set(possible.flatMap((change) => arrived.get(change) ?? []))];
-    if (possible.length > 0 && (await desk.edit(cache, possible, after))) done.push(...possible);
-  }
+    return possible.length === 0 ? undefined : desk.edit(cache, possible, after);
+  });
+  for (const edit of worked) if (edit !== undefined) done.push(...edit());
   const possible = new Set(done);
   return desk.draft(changes.filter((change) => possible.has(change)));
 }
@@ -52,8 +59,9 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 
 interface Sheet {
   readonly file: string;
-  /** The bytes as they will be when the actions so far are done; `undefined`: there is no file. */
+  /** The bytes as they will be when the actions so far are done, and their hash; `undefined`: there is no file. */
   bytes: Buffer | undefined;
+  content: Content | undefined;
   attributes: SeenFile["attributes"] | undefined;
   /** The last action on this file, which the next one has to wait for. */
   lastSeq: number | undefined;
@@ -86,16 +94,18 @@ function makeDesk(seen: readonly PlannedCache[]) {
     if (now === "unreadable") return undefined;
     used.set(cache, { cache, file, seen: now?.content ?? null });
     const asSeen = expected === undefined || expected.seen?.sha256 === now?.content.sha256;
-    return asSeen ? { file, bytes: now?.bytes, attributes: now?.attributes, lastSeq: undefined } : undefined;
+    if (!asSeen) return undefined;
+    return { file, bytes: now?.bytes, content: now?.content, attributes: now?.attributes, lastSeq: undefined };
   };
 
   const write = (
     sheet: Sheet,
     source: Source,
-    after: Buffer,
+    after: Buffer | Content,
     parts: Pick<Action, "changes" | "after" | "evidence">,
   ) => {
-    const before = sheet.bytes;
+    const before = sheet.content;
+    const result = Buffer.isBuffer(after) ? contentOf(after) : after;
     actions.push({
       type: "write_file",
       seq: actions.length + 1,
@@ -103,13 +113,14 @@ function makeDesk(seen: readonly PlannedCache[]) {
       lock: sheet.file,
       ...parts,
       after: [...new Set([...parts.after, ...(sheet.lastSeq === undefined ? [] : [sheet.lastSeq])])],
-      seen: before === undefined ? null : contentOf(before),
+      seen: before ?? null,
       source,
-      result: contentOf(after),
+      result,
       attributes: before === undefined && sheet.attributes ? withoutTimes(sheet.attributes) : {},
     });
-    bytes += (before?.length ?? 0) - after.length;
-    sheet.bytes = after;
+    bytes += (before?.size ?? 0) - result.size;
+    sheet.bytes = Buffer.isBuffer(after) ? after : undefined;
+    sheet.content = result;
     sheet.lastSeq = actions.length;
     return actions.length;
   };
@@ -142,22 +153,27 @@ function makeDesk(seen: readonly PlannedCache[]) {
     return splice(sheet, spliceObject(sheet.bytes, spans, edit, "  "), parts);
   };
 
-  const splice = (sheet: Sheet, splices: readonly Splice[], parts: Pick<Action, "changes" | "after" | "evidence">) => {
-    const after = applySplices(sheet.bytes ?? Buffer.alloc(0), splices);
-    if (!spansOf(after)) throw new Error(`an edit of ${sheet.file} would not be readable`);
-    return write(sheet, { splices: [...splices] }, after, parts);
-  };
+  const splice = (sheet: Sheet, splices: readonly Splice[], parts: Pick<Action, "changes" | "after" | "evidence">) =>
+    write(sheet, { splices: [...splices] }, spliced(sheet, splices), parts);
 
-  const edit = async (cache: string, wanted: readonly Change[], after: number[]): Promise<boolean> => {
+  /** Works out the last change of a cache; what is returned makes an action of it, and says which changes that is. */
+  const edit = async (cache: string, wanted: readonly Change[], after: number[]): Promise<() => readonly Change[]> => {
     const sheet = await open(cache);
     const spans = sheet?.bytes && spansOf(sheet.bytes);
     if (!sheet?.bytes || !spans) {
-      for (const change of wanted) skip(change, "changed_while_planning", cache);
-      return false;
+      return () => {
+        for (const change of wanted) skip(change, "changed_while_planning", cache);
+        return [];
+      };
     }
-    const parts = { changes: wanted.map(({ id }) => id), after, evidence: evidenceOf(wanted) };
-    splice(sheet, editEntries(sheet.bytes, spans, wanted), parts);
-    return true;
+    const splices = editEntries(sheet.bytes, spans, wanted);
+    const result = contentOf(spliced(sheet, splices));
+    // Nothing more is asked of this cache: of a large library only a few are held at a time.
+    sheet.bytes = undefined;
+    return () => {
+      write(sheet, { splices }, result, { changes: wanted.map(({ id }) => id), after, evidence: evidenceOf(wanted) });
+      return wanted;
+    };
   };
 
   /** Changes that concern a file as a whole. */
@@ -175,16 +191,9 @@ function makeDesk(seen: readonly PlannedCache[]) {
       }
       case "discard": {
         if (!sheet.bytes) return skip(change, "changed_while_planning", change.cache) ?? false;
-        const { length } = sheet.bytes;
-        actions.push({
-          type: "remove_file",
-          seq: actions.length + 1,
-          file: sheet.file,
-          lock,
-          ...parts,
-          seen: contentOf(sheet.bytes),
-        });
-        bytes += length;
+        const seen = contentOf(sheet.bytes);
+        actions.push({ type: "remove_file", seq: actions.length + 1, file: sheet.file, lock, ...parts, seen });
+        bytes += seen.size;
         return true;
       }
       case "unlock":
@@ -221,7 +230,7 @@ function makeDesk(seen: readonly PlannedCache[]) {
   const draft = (changes: readonly Change[]): Draft => ({
     changes,
     actions,
-    caches: [...used.values()],
+    caches: [...sheets.keys()].flatMap((cache) => used.get(cache) ?? []),
     skipped,
     bytes,
   });
@@ -239,8 +248,20 @@ async function readForDraft(file: string): Promise<SeenFile | "unreadable" | und
 }
 
 function spansOf(bytes: Buffer): ObjectSpans | undefined {
+  const entries = outline(bytes);
+  if (entries !== undefined) {
+    return { open: bytes.indexOf("{"), close: bytes.lastIndexOf("}"), members: [...entries.values()] };
+  }
   const reading = readDocument(bytes);
   return "spans" in reading ? reading.spans : undefined;
+}
+
+function spliced({ file, bytes }: Sheet, splices: readonly Splice[]): Buffer {
+  const after = applySplices(bytes ?? Buffer.alloc(0), splices);
+  if (outline(after) === undefined && spansOf(after) === undefined) {
+    throw new Error(`an edit of ${file} would not be readable`);
+  }
+  return after;
 }
 
 function memberText(bytes: Buffer, key: string): string | undefined {

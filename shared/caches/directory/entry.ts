@@ -50,6 +50,11 @@ export function membersByKey(spans: ObjectSpans): Map<string, { readonly last: M
   return byKey;
 }
 
+/** The members by key: of a key that occurs twice its last occurrence, as Python reads it, at the place of its first. */
+export function lastByKey({ members }: ObjectSpans): Map<string, Member> {
+  return new Map(members.map((member) => [member.key, member]));
+}
+
 function baseName(path: unknown): unknown {
   return typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : path;
 }

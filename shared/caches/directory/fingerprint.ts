@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * The fingerprint mediabox gives a media file: SHA-256 (64 hex digits) of `name|size|mtime`, the modification time
@@ -7,18 +7,16 @@ import { createHash } from "node:crypto";
  * `name` is the raw base name (never normalised), `size` bytes, `mtimeNs` nanoseconds since 1970.
  */
 export function fingerprint(name: string, size: bigint, mtimeNs: bigint): string {
-  return createHash("sha256")
-    .update(`${name}|${size}|${pythonFloat(pythonMtime(mtimeNs))}`, "utf8")
-    .digest("hex");
+  return hash("sha256", `${name}|${size}|${pythonFloat(pythonMtime(mtimeNs))}`, "hex");
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
 
 /** `os.stat().st_mtime` of CPython: whole seconds (floored) plus nanoseconds, added as doubles. */
 export function pythonMtime(mtimeNs: bigint): number {
-  let seconds = mtimeNs / NS_PER_SECOND;
-  if (mtimeNs < 0n && seconds * NS_PER_SECOND !== mtimeNs) seconds -= 1n;
-  return Number(seconds) + 1e-9 * Number(mtimeNs - seconds * NS_PER_SECOND);
+  const nanoseconds = Number(mtimeNs % NS_PER_SECOND);
+  const seconds = Number(mtimeNs / NS_PER_SECOND);
+  return nanoseconds < 0 ? seconds - 1 + 1e-9 * (nanoseconds + 1e9) : seconds + 1e-9 * nanoseconds;
 }
 
 /**
@@ -26,19 +24,14 @@ export function pythonMtime(mtimeNs: bigint): number {
  * but with exponents below 1e-4 and from 1e16 on, at least two exponent digits, and `.0` on whole numbers.
  */
 export function pythonFloat(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e-4 && magnitude < 1e16) return Number.isInteger(value) ? `${value}.0` : String(value);
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
   const [mantissa = "", exponentText = "0"] = value.toExponential().split("e");
   const exponent = Number(exponentText);
-  if (exponent < -4 || exponent >= 16) {
-    return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-  }
-  const sign = mantissa.startsWith("-") ? "-" : "";
-  const digits = mantissa.replace(/[-.]/g, "");
-  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
-  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
-  return `${sign}${whole}.${digits.slice(exponent + 1) || "0"}`;
+  return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
 /** Steps, in nanoseconds, to which mounts are known to cut modification times: 1 ms, 1 s, 2 s. */

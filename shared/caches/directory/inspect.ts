@@ -3,10 +3,11 @@ import { dirname } from "node:path";
 import type { Context } from "../../context.ts";
 import { readSeenFile } from "../../file.ts";
 import type { Problem, Reason, Trouble } from "../../finding.ts";
+import { presenceOf } from "../../presence.ts";
 import { parseDuration } from "../../units.ts";
 import { walk, type Listing } from "../../walk.ts";
 import { readDocument, scalar, type Damage } from "./document.ts";
-import { membersByKey, readEntry } from "./entry.ts";
+import { lastByKey, readEntry } from "./entry.ts";
 import { judge } from "./judge.ts";
 
 /** One entry of a cache file with its place in the text and what was found out about it. */
@@ -47,12 +48,17 @@ export async function inspectCache(cache: string, text: string | undefined, cont
   const { listing, troubles } = await listingOf(dirname(cache), context);
   if (listing === undefined) return { damage: null, entries: [], troubles };
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
-  const judged = await judge(bytes, reading.spans, { listing, realRoots: [listing.path], timeLimitSeconds });
-  const problems = new Map(judged.judgements.map((judgement) => [judgement.entry, judgement]));
+  const around = {
+    listing,
+    realRoots: [listing.path],
+    presenceOf: (path: string) => presenceOf(path, timeLimitSeconds),
+  };
+  const found = await judge(bytes, lastByKey(reading.spans), around);
+  const problems = new Map(found.map(({ finding }) => [finding.entry, finding]));
   const offsetOf = characterOffsets(bytes);
-  const entries = [...membersByKey(reading.spans)].map(([key, { last }]): InspectedEntry => {
+  const entries = [...lastByKey(reading.spans)].map(([key, last]): InspectedEntry => {
     const entry = readEntry(bytes, last);
-    const judgement = problems.get(key);
+    const finding = problems.get(key);
     const fields = typeof entry === "string" ? [] : entry.fields.members;
     return {
       key,
@@ -61,8 +67,8 @@ export async function inspectCache(cache: string, text: string | undefined, cont
       end: offsetOf(last.value.end),
       bytes: last.value.end - last.start,
       lastSeen: typeof entry === "string" ? null : (entry.lastSeen ?? null),
-      problem: judgement?.problem ?? null,
-      reason: judgement?.reason ?? null,
+      problem: finding?.problem ?? null,
+      reason: finding?.reason ?? null,
       fields: Object.fromEntries(
         fields.flatMap(({ key: field, value }) => {
           const plain = scalar(bytes, value);

@@ -4,39 +4,21 @@ import { dirname, join, resolve } from "node:path";
 import { isInside } from "../../anchor.ts";
 import { errnoOf } from "../../errors.ts";
 import type { Evidence } from "../../evidence.ts";
-import type { Problem, Reason } from "../../finding.ts";
-import { presenceOf, type Presence } from "../../presence.ts";
+import type { Finding } from "../../finding.ts";
+import type { Presence } from "../../presence.ts";
+import type { Found } from "../../scan.ts";
 import type { Listing } from "../../walk.ts";
-import type { ObjectSpans } from "./document.ts";
-import { membersByKey, readEntry, type Entry } from "./entry.ts";
+import type { Member } from "./document.ts";
+import { readEntry, type Entry } from "./entry.ts";
 import { fingerprint, sameMomentAt } from "./fingerprint.ts";
-import { isComponent } from "./names.ts";
-
-/** What was found out about one entry that is not in order. */
-interface Judgement {
-  readonly entry: string;
-  readonly name: string | null;
-  readonly problem: Problem;
-  readonly reason: Reason;
-  /** What has to hold still when the entry is removed. */
-  readonly evidence: readonly Evidence[];
-  /** When the entry was last written, in milliseconds since 1970, if it says. */
-  readonly lastSeen: number | undefined;
-}
-
-/** What judging one cache file yields. */
-export interface Judged {
-  /** Entries looked at; a key that occurs twice is one. */
-  readonly entries: number;
-  readonly judgements: readonly Judgement[];
-}
+import { CACHE_NAME, isComponent } from "./names.ts";
 
 /** The surroundings a cache is judged in. */
 export interface Surroundings {
   readonly listing: Listing;
   /** Real paths of all roots: a dangling link that leads outside of them proves nothing. */
   readonly realRoots: readonly string[];
-  readonly timeLimitSeconds: number;
+  readonly presenceOf: (path: string) => Promise<Presence>;
   /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
   readonly expiredBefore?: number | undefined;
 }
@@ -47,35 +29,55 @@ export const TIME_CUT = "time_cut_by_another_mount";
 /** The rule for media that was listed and gone a moment later: somebody is at work here, the next look decides. */
 const WENT_AWAY = "went_away_meanwhile";
 
-type Verdict = Pick<Judgement, "problem" | "reason"> & { readonly evidence?: readonly Evidence[] };
-interface Media {
+type Verdict = Pick<Finding, "problem" | "reason"> & { readonly evidence?: readonly Evidence[] };
+
+/** A file beside the cache as it was looked at. */
+export interface Media {
   readonly name: string;
   readonly presence: Presence;
+  /** Its fingerprint; only regular files have one. */
   readonly hash: string | undefined;
+}
+
+/** What is known already of the entries of a cache and of the files beside it. */
+export interface Known {
+  /** Keys of the entries to judge, in the order of the file; the others are known to be in order. */
+  readonly keys: readonly string[];
+  readonly media: readonly Media[];
 }
 
 /**
  * Judges the entries of one cache file: by fingerprint first, then by name; never by `file_path` and never by the
  * current directory. Only reads. What is doubtful is `unreachable`, `changed` or `corrupt`, and so kept.
+ * `entries` are the members of the file by key: of a key that occurs twice, its last occurrence.
  *
  * 1. The fingerprint is that of the file of this name: in order. 2. Of another file here: `drifted`.
  * 3. The file is there, but changed: `superseded` if it has its own entry, else `changed`.
  * 4. No such name, and the file system confirms it: `orphaned`.
  */
-export async function judge(bytes: Buffer, spans: ObjectSpans, around: Surroundings): Promise<Judged> {
-  const byKey = membersByKey(spans);
-  const media = new Map<string, Promise<Media>>();
-  const look = (name: string) => {
-    const known = media.get(name) ?? lookAt(name, around);
-    media.set(name, known);
-    return known;
+export async function judge(
+  bytes: Buffer,
+  entries: ReadonlyMap<string, Member>,
+  around: Surroundings,
+  known: Known = { keys: [...entries.keys()], media: [] },
+): Promise<readonly Found[]> {
+  const media = new Map<string, Media | Promise<Media>>(known.media.map((file) => [file.name, file]));
+  const look = async (name: string) => {
+    const file = media.get(name) ?? lookAt(name, around);
+    media.set(name, file);
+    return file;
   };
-  const judgements: Judgement[] = [];
+  const twinOf = makeTwins(around.listing);
+  const found: Found[] = [];
   const open: Entry[] = [];
-  const add = (entry: string, name: string | null, verdict: Verdict, lastSeen?: number) =>
-    judgements.push({ entry, name, evidence: [], lastSeen, ...verdict });
-  for (const [key, { last }] of byKey) {
-    const entry = readEntry(bytes, last);
+  const { root, path } = around.listing;
+  const cache = join(path, CACHE_NAME);
+  const add = (entry: string, name: string | null, { problem, reason, evidence = [] }: Verdict, lastSeen?: number) =>
+    found.push({ finding: { kind: "directory", cache, entry, name, problem, reason }, root, evidence, lastSeen });
+  for (const key of known.keys) {
+    const member = entries.get(key);
+    if (member === undefined) continue;
+    const entry = readEntry(bytes, member);
     if (typeof entry === "string") add(key, null, { problem: "corrupt", reason: { rule: entry, observed: null } });
     else if (!(await isCurrent(entry, around, look))) open.push(entry);
     else if (entry.lastSeen !== undefined && entry.lastSeen < (around.expiredBefore ?? -Infinity))
@@ -87,27 +89,30 @@ export async function judge(bytes: Buffer, spans: ObjectSpans, around: Surroundi
     );
     const here = new Map((await Promise.all(names.map(look))).map((file) => [file.hash, file]));
     for (const entry of open) {
-      const verdict = await judgeEntry(entry, around, look, here, byKey);
+      const verdict = await judgeEntry(entry, { ...around, look, twinOf, here, entries });
       add(entry.key, entry.names[0] ?? null, verdict, entry.lastSeen);
     }
   }
-  return { entries: byKey.size, judgements };
+  return found;
 }
 
 type Look = (name: string) => Promise<Media>;
+
+/** What an entry that is not in order is held against. */
+interface Desk extends Surroundings {
+  readonly look: Look;
+  readonly twinOf: (name: string) => Twin | undefined;
+  readonly here: ReadonlyMap<string | undefined, Media>;
+  readonly entries: ReadonlyMap<string, unknown>;
+}
 
 async function isCurrent(entry: Entry, { listing }: Surroundings, look: Look): Promise<boolean> {
   const [name] = entry.names;
   return name !== undefined && listing.names.has(name) && (await look(name)).hash === entry.key;
 }
 
-async function judgeEntry(
-  entry: Entry,
-  around: Surroundings,
-  look: Look,
-  here: ReadonlyMap<string | undefined, Media>,
-  byKey: ReadonlyMap<string, unknown>,
-): Promise<Verdict> {
+async function judgeEntry(entry: Entry, desk: Desk): Promise<Verdict> {
+  const { listing, look, here } = desk;
   const same = here.get(entry.key);
   if (same !== undefined) return { problem: "drifted", reason: { rule: "name_differs", observed: same.name } };
   const absent: Verdict[] = [];
@@ -116,11 +121,11 @@ async function judgeEntry(
       return { problem: "corrupt", reason: { rule: "file_name_is_no_name", observed: name } };
     }
     if (!name.isWellFormed()) return unreachable("name_not_utf8", name);
-    const file = around.listing.names.has(name) ? await look(name) : undefined;
-    if (file === undefined) absent.push(await judgeMissing(name, around));
-    else if (file.presence.state === "present") return judgePresent(entry, file, around, byKey);
+    const file = listing.names.has(name) ? await look(name) : undefined;
+    if (file === undefined) absent.push(await judgeMissing(name, desk));
+    else if (file.presence.state === "present") return judgePresent(entry, file, desk);
     else if (file.presence.state === "unknown") return unreachable("media_unreadable", file.presence.errno);
-    else if (around.listing.names.get(name) === "symlink") absent.push(await judgeDangling(name, around));
+    else if (listing.names.get(name) === "symlink") absent.push(await judgeDangling(name, desk));
     else absent.push(unreachable(WENT_AWAY, name));
   }
   // With two names, one doubtful answer is enough to keep the entry.
@@ -130,12 +135,7 @@ async function judgeEntry(
   );
 }
 
-function judgePresent(
-  entry: Entry,
-  { name, presence, hash }: Media,
-  { listing }: Surroundings,
-  byKey: ReadonlyMap<string, unknown>,
-): Verdict {
+function judgePresent(entry: Entry, { name, presence, hash }: Media, { listing, entries }: Desk): Verdict {
   if (presence.state !== "present" || hash === undefined) return unreachable("not_a_regular_file", name);
   const { size, mtimeNs } = presence.stats;
   const sameSize = entry.size !== undefined && BigInt(Math.trunc(finite(entry.size))) === size;
@@ -146,7 +146,7 @@ function judgePresent(
   }
   const path = join(listing.path, name);
   return {
-    ...(byKey.has(hash)
+    ...(entries.has(hash)
       ? { problem: "superseded", reason: { rule: "media_has_current_entry", observed: hash } }
       : { problem: "changed", reason: { rule: "fingerprint_differs", observed: hash } }),
     evidence: [{ path, expect: "same", size: String(size), mtimeNs: String(mtimeNs) }],
@@ -158,11 +158,11 @@ function finite(value: number): number {
 }
 
 /** The directory does not list the name. One more look decides, after its twins were ruled out. */
-async function judgeMissing(name: string, { listing, timeLimitSeconds }: Surroundings): Promise<Verdict> {
-  const twin = twinOf(name, listing);
+async function judgeMissing(name: string, { listing, presenceOf, twinOf }: Desk): Promise<Verdict> {
+  const twin = twinOf(name);
   if (twin !== undefined) return unreachable(twin.rule, twin.name);
   const path = join(listing.path, name);
-  const presence = await presenceOf(path, timeLimitSeconds);
+  const presence = await presenceOf(path);
   if (presence.state === "present") return unreachable("listing_disagrees", name);
   if (presence.state === "unknown") return unreachable("media_unreadable", presence.errno);
   return orphaned(path);
@@ -205,22 +205,36 @@ function unreachable(rule: string, observed: string): Verdict {
   return { problem: "unreachable", reason: { rule, observed } };
 }
 
-/** Another spelling of the name that the file system may hold for the same file. */
-function twinOf(name: string, { names }: Listing): { readonly rule: string; readonly name: string } | undefined {
-  const composed = name.normalize("NFC");
-  const folded = composed.toLowerCase();
-  let cased: string | undefined;
-  for (const other of names.keys()) {
-    const otherComposed = other.normalize("NFC");
-    if (otherComposed === composed) return { rule: "unicode_twin", name: other };
-    if (otherComposed.toLowerCase() === folded) cased = other;
-  }
-  return cased === undefined ? undefined : { rule: "case_twin", name: cased };
+interface Twin {
+  readonly rule: string;
+  readonly name: string;
 }
 
-async function lookAt(name: string, { listing, timeLimitSeconds }: Surroundings): Promise<Media> {
-  const path = join(listing.path, name);
-  const presence = await presenceOf(path, timeLimitSeconds);
+/** Finds another spelling of a name that the file system may hold for the same file. */
+function makeTwins({ names }: Listing): (name: string) => Twin | undefined {
+  const [composed, folded] = [new Map<string, string>(), new Map<string, string>()];
+  return (name) => {
+    if (composed.size === 0) {
+      for (const other of names.keys()) {
+        const form = other.normalize("NFC");
+        if (!composed.has(form)) composed.set(form, other);
+        folded.set(form.toLowerCase(), other);
+      }
+    }
+    const form = name.normalize("NFC");
+    const twin = composed.get(form);
+    if (twin !== undefined) return { rule: "unicode_twin", name: twin };
+    const cased = folded.get(form.toLowerCase());
+    return cased === undefined ? undefined : { rule: "case_twin", name: cased };
+  };
+}
+
+async function lookAt(name: string, { listing, presenceOf }: Surroundings): Promise<Media> {
+  return mediaOf(name, await presenceOf(join(listing.path, name)));
+}
+
+/** A file beside the cache, by its name as it is listed and what the file system said of it. */
+export function mediaOf(name: string, presence: Presence): Media {
   const isFile = presence.state === "present" && presence.stats.isFile();
   return { name, presence, hash: isFile ? fingerprint(name, presence.stats.size, presence.stats.mtimeNs) : undefined };
 }

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { Type } from "typebox";
 
 import { errnoOf } from "../../errors.ts";
-import { LOCK_SUFFIX, TEMP_PATTERN } from "../../naming.ts";
 import { isRunning } from "../../owner.ts";
 import { matches } from "../../validate.ts";
 import type { Listing } from "../../walk.ts";
-import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
+import { CACHE_NAME, surplusRule, type SurplusRule } from "./names.ts";
 
 /** What lies around in a directory besides media and cache. */
 export interface Surplus {
@@ -22,7 +21,7 @@ export interface Surplus {
 /** An abandoned temp file or lock. */
 interface Leftover {
   readonly name: string;
-  readonly rule: "our_temp" | "our_lock" | "mediabox_temp" | "mediabox_lock";
+  readonly rule: SurplusRule;
   readonly ageSeconds: number;
 }
 
@@ -52,7 +51,7 @@ export async function surplusOf({ path, names }: Listing, now: number): Promise<
   const leftovers: Leftover[] = [];
   let inUseBy: string | undefined;
   for (const [name, type] of names) {
-    const rule = ruleFor(name, type);
+    const rule = surplusRule(name, type);
     if (rule === undefined) continue;
     const state = await stateOf(join(path, name), rule, names.has(name.slice(0, -".lock".length)), now);
     if (state === undefined) continue;
@@ -72,17 +71,9 @@ export async function inUseIn(directory: string, now: number): Promise<string | 
   return (await surplusOf({ root: directory, path: directory, names }, now)).inUseBy;
 }
 
-function ruleFor(name: string, type: string): Leftover["rule"] | undefined {
-  if (type === "directory") return name.endsWith(LOCK_SUFFIX) ? "our_lock" : undefined;
-  if (type !== "file") return undefined;
-  if (TEMP_PATTERN.test(name)) return "our_temp";
-  if (name === MEDIABOX_TEMP_NAME) return "mediabox_temp";
-  return name.endsWith(".lock") ? "mediabox_lock" : undefined;
-}
-
 type LockState = { readonly abandoned: boolean; readonly ageSeconds: number } | undefined;
 
-async function stateOf(path: string, rule: Leftover["rule"], hasMedia: boolean, now: number): Promise<LockState> {
+async function stateOf(path: string, rule: SurplusRule, hasMedia: boolean, now: number): Promise<LockState> {
   try {
     const { size, mtimeMs } = await stat(path);
     const ageSeconds = (now - mtimeMs) / 1000;

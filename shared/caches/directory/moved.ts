@@ -3,63 +3,31 @@ import { join } from "node:path";
 
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { readSeenFile } from "../../file.ts";
-import { presenceOf } from "../../presence.ts";
 import type { Found } from "../../scan.ts";
-import { walk, type WalkOptions } from "../../walk.ts";
 import { readDocument } from "./document.ts";
-import { fingerprint } from "./fingerprint.ts";
+import type { Home } from "./homes.ts";
 import { CACHE_NAME } from "./names.ts";
 
 /**
- * Looks for the media of orphaned entries in the other directories of the library: the fingerprint holds no path, so
- * a file that only moved still has it, and its probe data can move along.
+ * Says of orphaned entries where their media went: the fingerprint holds no path, so a file that only moved still has
+ * it, and its probe data can move along. `homes` are all such files in the library.
  *
  * An entry whose file was found gets the rule `media_moved` and where to; if the cache there has the entry already it
- * is `superseded`. Costs one more walk, and only when something is orphaned.
+ * is `superseded`.
  */
-export async function withNewHomes(
-  found: readonly Found[],
-  roots: readonly string[],
-  options: WalkOptions,
-): Promise<readonly Found[]> {
-  const wanted = new Set<string>();
-  const keys = new Set<string>();
-  for (const { finding } of found) {
-    if (finding.problem !== "orphaned" || finding.entry === null || finding.name === null) continue;
-    wanted.add(finding.name);
-    keys.add(finding.entry);
-  }
-  if (wanted.size === 0) return found;
-  const homes = new Map<string, Home[]>();
-  // What cannot be read was reported by the first walk.
-  await walk(roots, { ...options, onTrouble: () => undefined }, async ({ path, names }) => {
-    for (const [name, type] of names) {
-      if (!wanted.has(name) || (type !== "file" && type !== "symlink")) continue;
-      const presence = await presenceOf(join(path, name), options.timeLimitSeconds);
-      if (presence.state !== "present" || !presence.stats.isFile()) continue;
-      const { size, mtimeNs } = presence.stats;
-      const key = fingerprint(name, size, mtimeNs);
-      if (!keys.has(key)) continue;
-      const home = { directory: path, name, size: String(size), mtimeNs: String(mtimeNs) };
-      homes.set(
-        key,
-        [...(homes.get(key) ?? []), home].toSorted((a, b) => (a.directory < b.directory ? -1 : 1)),
-      );
-    }
-  });
+export async function withNewHomes(found: readonly Found[], homes: readonly Home[]): Promise<readonly Found[]> {
+  if (homes.length === 0) return found;
+  const byKey = Map.groupBy(
+    homes.toSorted((a, b) => (a.directory < b.directory ? -1 : 1)),
+    ({ key }) => key,
+  );
   return Promise.all(
     found.map(async (item) => {
       const { entry, problem } = item.finding;
-      return problem === "orphaned" && entry !== null ? rehomed(item, entry, homes.get(entry) ?? []) : item;
+      const places = problem === "orphaned" && entry !== null ? byKey.get(entry) : undefined;
+      return places === undefined || entry === null ? item : rehomed(item, entry, places);
     }),
   );
-}
-
-interface Home {
-  readonly directory: string;
-  readonly name: string;
-  readonly size: string;
-  readonly mtimeNs: string;
 }
 
 /**

@@ -1,21 +1,17 @@
-import { lstat, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { realpath } from "node:fs/promises";
 
-import { isInside } from "../../anchor.ts";
 import type { Context } from "../../context.ts";
-import { CacheOpsError, errnoOf } from "../../errors.ts";
-import { readSeenFile, type SeenFile } from "../../file.ts";
-import type { Finding, Problem, Reason, Trouble } from "../../finding.ts";
-import type { Passport } from "../../passport.ts";
+import type { Trouble } from "../../finding.ts";
+import { rootsOf, type Passport } from "../../passport.ts";
+import { presenceOf } from "../../presence.ts";
 import type { Found, Scan, SeenCache } from "../../scan.ts";
-import { withTimeLimit } from "../../time-limit.ts";
 import { parseDuration } from "../../units.ts";
-import { walk, type Listing } from "../../walk.ts";
-import { readDocument } from "./document.ts";
-import { judge, type Surroundings } from "./judge.ts";
-import { surplusOf, type Surplus } from "./leftovers.ts";
+import type { Place } from "../../walk.ts";
+import { homesIn, lostIn, type Home, type Lost } from "./homes.ts";
 import { withNewHomes } from "./moved.ts";
-import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
+import { scanListing } from "./scan-listing.ts";
+import type { BatchResult } from "./scan-thread.ts";
+import { walkWithThreads, type ThreadedWalk } from "./threads.ts";
 
 /** How to scan. */
 export interface ScanOptions {
@@ -23,7 +19,12 @@ export interface ScanOptions {
   readonly expiredBefore?: number | undefined;
   /** Only these directories, without what lies below them; moved media is not looked for then. */
   readonly only?: readonly string[] | undefined;
+  /** After how many milliseconds threads take over a scan that is not done by then; Infinity: never. */
+  readonly threadsAfterMs?: number | undefined;
 }
+
+/** About as long as threads take to start. */
+const THREADS_AFTER_MS = 50;
 
 /**
  * Finds and judges every mediabox cache below the roots. Only reads; findings come in the order of their paths.
@@ -33,47 +34,69 @@ export interface ScanOptions {
 export async function scanDirectories(
   passports: readonly Passport[],
   context: Context,
-  { expiredBefore, only }: ScanOptions = {},
+  { expiredBefore, only, threadsAfterMs = THREADS_AFTER_MS }: ScanOptions = {},
 ): Promise<Scan> {
+  const { part, signal, now } = context;
   const caches: SeenCache[] = [];
   const found: Found[] = [];
   const troubles: Trouble[] = [];
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
-  const onTrouble = (trouble: Trouble) => troubles.push(trouble);
-  const options = { signal: context.signal, timeLimitSeconds, onTrouble, only };
-  const { part } = context;
   // A link that leads from one part to another would be judged without the media that is there.
   const realRoots = part === undefined ? passports.map(({ realPath }) => realPath) : [await realpath(part.directory)];
-  const roots = passports.map((passport) => passport.root);
+  const limits = { realRoots, timeLimitSeconds, expiredBefore };
+  const roots = rootsOf(passports);
+  const options = {
+    signal,
+    timeLimitSeconds,
+    now,
+    onTrouble: (trouble: Trouble) => troubles.push(trouble),
+    threadsAfterMs: only === undefined ? threadsAfterMs : Infinity,
+  };
   let directories = 0;
-  await walk(roots, { ...options, part }, async (listing) => {
-    directories += 1;
-    context.progress({ message: `checking ${listing.path}`, done: directories });
-    const surplus = await surplusOf(listing, context.now());
-    let isWhole = true;
-    if (listing.names.has(CACHE_NAME)) {
-      const result = await scanCache(listing, surplus, { realRoots, timeLimitSeconds, expiredBefore });
-      found.push(...result.found);
-      isWhole = result.found.every(({ finding }) => finding.entry !== null);
-      if (result.seen) caches.push(result.seen);
-      if (result.trouble) troubles.push(result.trouble);
-    } else if (listing.names.get(MEDIABOX_TEMP_NAME) === "file") {
-      // Its process died between removing the cache and renaming this: the temp file is the cache.
-      found.push(fileFinding(listing, "corrupt", { rule: "only_temp_file", observed: MEDIABOX_TEMP_NAME }));
-    }
-    // Beside a cache that cannot be read, mediabox's temp file may be the better copy.
-    found.push(
-      ...leftoversOf(listing, surplus).filter(({ finding }) => isWhole || finding.reason.rule !== "mediabox_temp"),
-    );
+  const done = (places: readonly Place[]) => {
+    directories += places.length;
+    context.progress({ message: `checking ${places.at(-1)?.path}`, done: directories });
+  };
+  const take = (result: BatchResult, places: readonly Place[]) => {
+    done(places);
+    for (const cache of result.caches) caches.push(cache);
+    for (const item of result.found) found.push(item);
+    for (const trouble of result.troubles) troubles.push(trouble);
+  };
+  await walkWithThreads(roots, { ...options, only, part, task: { does: "judge", limits }, take }, async (listing) => {
+    done([listing]);
+    const scan = await scanListing(listing, limits, now());
+    for (const item of scan.found) found.push(item);
+    if (scan.seen) caches.push(scan.seen);
+    if (scan.trouble) troubles.push(scan.trouble);
   });
   const judged = withoutShared(found, caches);
-  const settled = only === undefined ? await withNewHomes(judged, roots, options) : judged;
+  const lost = only === undefined ? lostIn(judged) : undefined;
+  const settled = lost === undefined ? judged : await withNewHomes(judged, await findHomes(roots, lost, options));
   const byPath = (a: string, b: string) => (a < b ? -1 : Number(a > b));
   return {
     caches: caches.toSorted((a, b) => byPath(a.cache, b.cache)),
     found: settled.toSorted((a, b) => byPath(a.finding.cache, b.finding.cache)),
     troubles: troubles.toSorted((a, b) => byPath(a.path, b.path)),
   };
+}
+
+/** Looks through all roots, once more. */
+async function findHomes(
+  roots: readonly string[],
+  lost: Lost,
+  options: Omit<ThreadedWalk, "task" | "take">,
+): Promise<readonly Home[]> {
+  const homes: Home[] = [];
+  const add = (more: readonly Home[]) => homes.push(...more);
+  const task = { does: "find", lost } as const;
+  const take = (result: BatchResult) => add(result.homes);
+  // What cannot be read was reported by the first walk.
+  const onTrouble = () => undefined;
+  await walkWithThreads(roots, { ...options, onTrouble, task, take }, async (listing) => {
+    add(await homesIn(listing, lost, (path) => presenceOf(path, options.timeLimitSeconds)));
+  });
+  return homes;
 }
 
 /**
@@ -94,104 +117,4 @@ function withoutShared(found: readonly Found[], caches: readonly SeenCache[]): r
     lastSeen: undefined,
   }));
   return [...found.filter(({ finding }) => finding.entry === null || !shared.has(finding.cache)), ...reports];
-}
-
-interface CacheResult {
-  readonly found: readonly Found[];
-  readonly seen?: SeenCache;
-  readonly trouble?: Trouble;
-}
-
-async function scanCache(
-  listing: Listing,
-  surplus: Surplus,
-  limits: Omit<Surroundings, "listing">,
-): Promise<CacheResult> {
-  const cache = join(listing.path, CACHE_NAME);
-  let file: string;
-  let read: SeenFile;
-  try {
-    const resolved = await resolveCache(cache, listing, limits.realRoots);
-    if (resolved === undefined) {
-      return { found: [fileFinding(listing, "unreachable", { rule: "cache_outside_the_library", observed: cache })] };
-    }
-    file = resolved;
-    read = await withTimeLimit(readSeenFile(file), limits.timeLimitSeconds, cache);
-  } catch (error) {
-    return unreadable(listing, cache, error);
-  }
-  const seen = {
-    kind: "directory" as const,
-    cache,
-    file,
-    root: listing.root,
-    content: read.content,
-    mtimeMs: Number(read.identity.mtimeNs / 1_000_000n),
-    inUseBy: surplus.inUseBy,
-  };
-  const reading = readDocument(read.bytes);
-  if ("damage" in reading) {
-    const { rule, offset } = reading.damage;
-    return {
-      seen: { ...seen, entries: 0 },
-      found: [fileFinding(listing, "corrupt", { rule, observed: `byte ${offset}` })],
-    };
-  }
-  const judged = await judge(read.bytes, reading.spans, { listing, ...limits });
-  const found = judged.judgements.map(({ entry, name, problem, reason, evidence, lastSeen }) => ({
-    finding: { kind: "directory", cache, entry, name, problem, reason } satisfies Finding,
-    root: listing.root,
-    evidence,
-    lastSeen,
-  }));
-  return { seen: { ...seen, entries: judged.entries }, found };
-}
-
-/** The real path of a cache file that may be a link; `undefined` when it leads out of the library. */
-async function resolveCache(
-  cache: string,
-  listing: Listing,
-  realRoots: readonly string[],
-): Promise<string | undefined> {
-  if (listing.names.get(CACHE_NAME) !== "symlink") {
-    await lstat(cache);
-    return join(await realpath(dirname(cache)), CACHE_NAME);
-  }
-  const real = await realpath(cache);
-  return realRoots.some((root) => isInside(root, real)) ? real : undefined;
-}
-
-function unreadable(listing: Listing, cache: string, error: unknown): CacheResult {
-  if (error instanceof CacheOpsError && error.code === "corrupt") {
-    return { found: [fileFinding(listing, "corrupt", { rule: "not_a_readable_file", observed: error.message })] };
-  }
-  const code = error instanceof CacheOpsError ? error.code : errnoOf(error);
-  if (code === undefined) throw error;
-  return {
-    found: [fileFinding(listing, "unreachable", { rule: "cache_unreadable", observed: code })],
-    trouble: { path: cache, code, message: "cannot read this cache file; its entries were kept and not judged" },
-  };
-}
-
-function fileFinding(listing: Listing, problem: Problem, reason: Reason, path?: string): Found {
-  const cache = join(listing.path, CACHE_NAME);
-  return {
-    finding: { kind: "directory", cache, entry: null, name: null, problem, reason },
-    root: listing.root,
-    evidence: [],
-    lastSeen: undefined,
-    ...(path === undefined ? {} : { path }),
-  };
-}
-
-function leftoversOf(listing: Listing, surplus: Surplus): Found[] {
-  return surplus.leftovers.map(({ name, rule, ageSeconds }) => {
-    const found = fileFinding(
-      listing,
-      "leftover",
-      { rule, observed: `${Math.floor(ageSeconds)} s old` },
-      join(listing.path, name),
-    );
-    return { ...found, finding: { ...found.finding, name } };
-  });
 }
