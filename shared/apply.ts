@@ -1,12 +1,11 @@
-import PQueue from "p-queue";
-
+import { lostFence, nextBatch, performBatch, prepareBatch, refusedStep } from "./batch.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
+import { callsFor } from "./file-calls.ts";
 import { guardRoots } from "./guard.ts";
 import { newId } from "./ids.ts";
 import {
   beginRun,
-  blankStep,
   claimRun,
   endRun,
   forgetBackups,
@@ -18,14 +17,15 @@ import {
   type Step,
   type Work,
 } from "./journal.ts";
+import { expectLocks } from "./lock.ts";
 import { lifeOf, thisOwner } from "./owner.ts";
 import { inspectRoot } from "./passport.ts";
-import { isFileAction, type Action, type Plan } from "./plan.ts";
+import type { Action, Plan } from "./plan.ts";
 import { releasePlanned } from "./planned-blob.ts";
 import { forgetPlans, loadPlan } from "./plans.ts";
 import type { Report } from "./report.ts";
 import { summarise } from "./summary.ts";
-import { examine, perform, prepare, refusalOf, type Prepared, type StepScope } from "./step.ts";
+import { examine, refusalOf, type StepScope } from "./step.ts";
 import { parseDuration } from "./units.ts";
 
 /*
@@ -41,11 +41,6 @@ import { parseDuration } from "./units.ts";
  *   plan ──beginRun──▶ running ──▶ [prepare ▶ intend (2) ▶ perform (1)(3) ▶ settle]… ──endRun──▶ complete | partial | …
  *                        ╰─ process dies ─▶ the next apply or undo of the run examines each intended step and goes on
  */
-
-/** Most actions, and most bytes of old files, that are written down together. */
-const BATCH_ACTIONS = 32;
-const BATCH_BYTES = 32 * 1024 * 1024;
-const CONCURRENCY = 8;
 
 /**
  * Carries out exactly one plan, once. Asking again returns the recorded report; an interrupted run is taken up where
@@ -143,11 +138,14 @@ function newRun(parts: Pick<Run, "plan" | "undoes" | "work">, context: Context):
 async function carryOut(run: NewRun, settled: readonly Step[], context: Context): Promise<Report> {
   const state = context.state();
   const steps = new Map(settled.map((step) => [step.seq, step]));
-  const waiting = run.work.actions.filter(({ seq }) => !steps.has(seq)).toSorted((a, b) => a.seq - b.seq);
+  let waiting = run.work.actions.filter(({ seq }) => !steps.has(seq)).toSorted((a, b) => a.seq - b.seq);
   const scope = scopeOf(run, context);
+  if (waiting.length > 0) expectLocks({ guardDirectory: state.directory });
+  const tell = (done: number) => context.progress({ message: "applying", done, total: run.work.actions.length });
   let cancelled = false;
   while (waiting.length > 0 && !cancelled) {
-    const batch = nextBatch(waiting, steps);
+    const { batch, left } = nextBatch(waiting, steps);
+    waiting = left;
     const prepared = await prepareBatch(batch, steps, scope);
     intend(
       state,
@@ -155,69 +153,22 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
       prepared.map(({ step, before }) => ({ step, bytes: before?.bytes })),
       context.now(),
     );
-    const done = await performBatch(prepared, scope);
+    const done = await performBatch(prepared, scope, (count) => tell(steps.size + count));
     for (const step of done) steps.set(step.seq, step);
     settle(
       state,
       run.id,
       batch.flatMap(({ seq }) => steps.get(seq) ?? []),
     );
-    context.progress({ message: "applying", done: steps.size, total: run.work.actions.length });
+    tell(steps.size);
     cancelled = context.signal.aborted;
     const objection = cancelled || waiting.length === 0 ? undefined : await objectionTo(run.work, context);
     if (objection !== undefined) {
-      for (const action of waiting.splice(0)) steps.set(action.seq, refusedStep(action, objection));
+      for (const action of waiting) steps.set(action.seq, refusedStep(action, objection));
+      break;
     }
   }
   return finish(run, [...steps.values()], cancelled, context);
-}
-
-/** Takes from `waiting` the next actions whose predecessors have all been tried. */
-function nextBatch(waiting: Action[], steps: ReadonlyMap<number, Step>): Action[] {
-  const batch: Action[] = [];
-  let bytes = 0;
-  for (let index = 0; index < waiting.length && batch.length < BATCH_ACTIONS && bytes < BATCH_BYTES;) {
-    const action = waiting[index];
-    if (action?.after.every((seq) => steps.has(seq)) === true) {
-      batch.push(action);
-      // Of directories nothing is kept: they stay in the quarantine.
-      bytes += isFileAction(action) ? (action.seen?.size ?? 0) : 0;
-      waiting.splice(index, 1);
-    } else index += 1;
-  }
-  if (batch.length === 0) throw new Error("a plan's actions wait for each other");
-  return batch;
-}
-
-/** Compares every action of a batch with the world; what is refused goes straight into `steps`. */
-async function prepareBatch(batch: readonly Action[], steps: Map<number, Step>, scope: StepScope): Promise<Prepared[]> {
-  const prepared: Prepared[] = [];
-  for (const action of batch) {
-    try {
-      const missing = action.after.find((seq) => steps.get(seq)?.state !== "done");
-      if (missing !== undefined) throw new CacheOpsError("stale_plan", "an action that has to come before was refused");
-      prepared.push(await prepare(action, scope));
-    } catch (error) {
-      steps.set(action.seq, refusedStep(action, error));
-    }
-  }
-  return prepared;
-}
-
-async function performBatch(prepared: readonly Prepared[], scope: StepScope): Promise<Step[]> {
-  const queue = new PQueue({ concurrency: CONCURRENCY });
-  const done = await Promise.all(
-    prepared.map((item) =>
-      // Between two files is the safe point to stop: what was begun is finished.
-      queue.add(async () => (scope.context.signal.aborted ? undefined : performFenced(item, scope))),
-    ),
-  );
-  return done.filter((step) => step !== undefined);
-}
-
-async function performFenced(item: Prepared, scope: StepScope): Promise<Step> {
-  const lost = await lostFence(scope.context);
-  return lost === undefined ? perform(item, scope) : { ...item.step, state: "refused", ...refusalOf(lost) };
 }
 
 function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context: Context): Report {
@@ -235,12 +186,9 @@ function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context
   return report;
 }
 
-function refusedStep(action: Action, error: unknown): Step {
-  return { ...blankStep(action), state: "refused", ...refusalOf(error) };
-}
-
-function scopeOf({ id, work }: Pick<Run, "id" | "work">, context: Context): StepScope {
-  return { run: id, realRoots: work.passports.map(({ realPath }) => realPath), context };
+function scopeOf({ id, work: { passports } }: Pick<Run, "id" | "work">, context: Context): StepScope {
+  const calls = callsFor(passports.map(({ fileSystem }) => fileSystem));
+  return { run: id, realRoots: passports.map(({ realPath }) => realPath), calls, context };
 }
 
 async function assertMayChange(work: Work, context: Context): Promise<void> {
@@ -263,16 +211,6 @@ async function objectionTo({ passports }: Work, context: Context): Promise<Cache
   const [first] = guardRoots(roots, []);
   if (first === undefined) return undefined;
   return new CacheOpsError("blocked", `${first.path}: ${first.message} (${first.observed})`, { hint: first.advice });
-}
-
-async function lostFence(context: Context): Promise<CacheOpsError | undefined> {
-  try {
-    await context.fence?.();
-    return undefined;
-  } catch (error) {
-    if (error instanceof CacheOpsError) return error;
-    throw error;
-  }
 }
 
 function blockedError({ id, blocked }: Plan): CacheOpsError {

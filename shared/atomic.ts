@@ -1,10 +1,11 @@
-import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
-import { lstat, open, unlink, utimes, type FileHandle } from "node:fs/promises";
+import { constants, linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
 
 import type { Anchor } from "./anchor.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
-import { contentOf, identityOf, readSeenFile, sameIdentity, type Attributes, type Identity } from "./file.ts";
-import { setMtime } from "./mtime.ts";
+import { pooledCalls, type FileCalls } from "./file-calls.ts";
+import { identityOf, readUnhashed, sameIdentity, type Attributes, type Identity } from "./file.ts";
+import { setTimes } from "./mtime.ts";
+import { syncTogether } from "./sync-together.ts";
 
 /** What {@link publish} puts in place, and over what. */
 export interface Publication {
@@ -32,21 +33,20 @@ export async function publish(publication: Publication): Promise<void> {
   const { anchor, name, temp, replaces } = publication;
   const tempPath = anchor.at(temp);
   const target = anchor.at(name);
-  await writeTemp(tempPath, publication);
+  const written = await writeTemp(tempPath, publication);
   try {
-    const written = identityOf(await lstat(tempPath, { bigint: true }));
     // From here to the rename there is no await: nothing of ours can come between comparison and rename.
     publication.assertMayWrite();
     assertUnchanged(target, replaces, name);
     if (replaces === "absent") publishNew(tempPath, target, name);
     else renameSync(tempPath, target);
     await anchor.sync();
-    const now = await lstat(target, { bigint: true });
+    const now = await anchor.calls.lstat(target);
     if (now.ino !== written.inode || now.size !== written.size) {
       throw new CacheOpsError("stale_plan", `${name} was replaced by another program right after it was written`);
     }
   } catch (error) {
-    await removeTemp(tempPath);
+    await removeTemp(tempPath, anchor.calls);
     throw error;
   }
 }
@@ -61,51 +61,58 @@ export async function remove(anchor: Anchor, name: string, seen: Identity, asser
 }
 
 /** Removes a temporary file of ours; that it is gone already is fine. */
-export async function removeTemp(path: string): Promise<void> {
+export async function removeTemp(path: string, calls: FileCalls = pooledCalls): Promise<void> {
   try {
-    await unlink(path);
+    await calls.unlink(path);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
   }
 }
 
-async function writeTemp(path: string, { bytes, attributes }: Publication): Promise<void> {
-  const handle = await open(path, "wx", 0o600);
+/** Steps 1 to 4; returns the identity of what was written. */
+async function writeTemp(path: string, { anchor: { calls }, bytes, attributes }: Publication): Promise<Identity> {
+  const descriptor = await calls.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
-    // writeFile loops over short writes: on a full disk it fails instead of publishing a truncated file.
-    await handle.writeFile(bytes);
-    await takeAttributes(handle, attributes);
-    await restoreTimes(path, attributes);
-    await handle.sync();
-  } catch (error) {
-    await handle.close();
-    await removeTemp(path);
-    throw error;
-  }
-  await handle.close();
-  try {
-    const { content } = await readSeenFile(path);
-    if (content.sha256 !== contentOf(bytes).sha256) {
+    try {
+      await writeWhole(descriptor, bytes, calls);
+      await takeAttributes(descriptor, attributes, calls);
+      await restoreTimes(path, attributes);
+      await syncTogether(descriptor);
+    } finally {
+      await calls.close(descriptor);
+    }
+    const written = await readUnhashed(path, calls);
+    if (!written.bytes.equals(bytes)) {
       throw new CacheOpsError("unavailable", `${path} does not hold what was written`, {
         hint: "The disk returned other bytes than were written; check it.",
       });
     }
+    return written.identity;
   } catch (error) {
-    await removeTemp(path);
+    await removeTemp(path, calls);
     throw error;
   }
 }
 
-async function takeAttributes(handle: FileHandle, { mode, uid, gid }: Partial<Attributes>): Promise<void> {
-  const now = await handle.stat();
-  if (uid !== undefined && gid !== undefined && (now.uid !== uid || now.gid !== gid)) await handle.chown(uid, gid);
-  if (mode !== undefined) await handle.chmod(mode);
+/** On a full disk a write is short, and the next one fails: nothing truncated is published. */
+async function writeWhole(descriptor: number, bytes: Uint8Array, calls: FileCalls): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await calls.write(descriptor, bytes, at);
+}
+
+async function takeAttributes(
+  descriptor: number,
+  { mode, uid, gid }: Partial<Attributes>,
+  calls: FileCalls,
+): Promise<void> {
+  if (uid !== undefined && gid !== undefined) {
+    const now = await calls.fstat(descriptor);
+    if (Number(now.uid) !== uid || Number(now.gid) !== gid) await calls.fchown(descriptor, uid, gid);
+  }
+  if (mode !== undefined) await calls.fchmod(descriptor, mode);
 }
 
 async function restoreTimes(path: string, { atimeNs, mtimeNs }: Partial<Attributes>): Promise<void> {
-  if (mtimeNs === undefined || atimeNs === undefined) return;
-  await utimes(path, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
-  await setMtime(path, BigInt(mtimeNs));
+  if (mtimeNs !== undefined && atimeNs !== undefined) await setTimes(path, BigInt(atimeNs), BigInt(mtimeNs));
 }
 
 function assertUnchanged(target: string, expected: Identity | "absent", name: string): void {

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { constants, type BigIntStats } from "node:fs";
-import { open } from "node:fs/promises";
 
 import { Type, type Static } from "typebox";
 
 import { CacheOpsError, errnoOf } from "./errors.ts";
+import { pooledCalls, type FileCalls } from "./file-calls.ts";
 
 /** A file's content as it was seen: SHA-256 in hex and size in bytes. */
 export const Content = Type.Object(
@@ -89,9 +89,14 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
 }
 
 /** {@link readSeenFile}, or `undefined` when there is no such file. */
-export async function readIfThere(path: string): Promise<SeenFile | undefined> {
+export async function readIfThere(path: string, calls: FileCalls = pooledCalls): Promise<SeenFile | undefined> {
+  return ifThere(readSeenFile(path, calls));
+}
+
+/** What was read, or `undefined` when there is no such file. */
+export async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
-    return await readSeenFile(path);
+    return await reading;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
@@ -104,26 +109,42 @@ export async function readIfThere(path: string): Promise<SeenFile | undefined> {
  * Never follows a symbolic link in the last component and never waits on a pipe. Throws the system's error, or
  * `corrupt` when it is no regular file, larger than {@link MAX_FILE_BYTES} or changing while it is read.
  */
-export async function readSeenFile(path: string): Promise<SeenFile> {
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+export async function readSeenFile(path: string, calls: FileCalls = pooledCalls): Promise<SeenFile> {
+  const read = await readUnhashed(path, calls);
+  return { ...read, content: contentOf(read.bytes) };
+}
+
+/** {@link readSeenFile} for who compares the bytes themselves. */
+export async function readUnhashed(path: string, calls: FileCalls): Promise<Omit<SeenFile, "content">> {
+  const descriptor = await calls.open(path, READ_FLAGS);
   try {
-    const stats = await handle.stat({ bigint: true });
+    const stats = await calls.fstat(descriptor);
     if (!stats.isFile()) throw new CacheOpsError("corrupt", `${path} is not a regular file`);
     if (stats.size > BigInt(MAX_FILE_BYTES)) {
       throw new CacheOpsError("corrupt", `${path} has ${stats.size} bytes; more than ${MAX_FILE_BYTES} are not read`);
     }
-    const bytes = await handle.readFile();
-    const after = await handle.stat({ bigint: true });
-    if (!sameIdentity(identityOf(stats), identityOf(after)) || BigInt(bytes.length) !== after.size) {
+    const bytes = await readWhole(descriptor, Number(stats.size), calls);
+    const identity = identityOf(stats);
+    if (bytes === undefined || !sameIdentity(identity, identityOf(await calls.fstat(descriptor)))) {
       throw new CacheOpsError("stale_plan", `${path} was written while it was read`, { hint: "Try again." });
     }
-    return {
-      bytes,
-      content: contentOf(bytes),
-      attributes: attributesOf(stats),
-      identity: identityOf(stats),
-    };
+    return { bytes, attributes: attributesOf(stats), identity };
   } finally {
-    await handle.close();
+    await calls.close(descriptor);
   }
+}
+
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** The bytes of a file that should have `size` of them, or `undefined` when it has more or fewer. */
+async function readWhole(descriptor: number, size: number, calls: FileCalls): Promise<Buffer | undefined> {
+  // Room for one byte more: a file that does not tell its size has bytes where it says it has none.
+  const room = Buffer.allocUnsafe(size + 1);
+  let length = 0;
+  let got;
+  do {
+    got = await calls.read(descriptor, room, length);
+    length += got;
+  } while (length < size && got > 0);
+  return length === size ? room.subarray(0, size) : undefined;
 }

@@ -79,6 +79,8 @@ export function beginRun(
   state: State,
   run: Pick<Run, "id" | "plan" | "undoes" | "owner" | "startedAt" | "work">,
 ): boolean {
+  const packed = pack(Buffer.from(JSON.stringify(run.work)));
+  latest = { packed, work: new WeakRef(run.work) };
   return state.write(() => {
     if (run.plan !== null) {
       const taken = state.run("UPDATE plans SET run = ? WHERE id = ? AND run IS NULL", run.id, run.plan);
@@ -91,7 +93,7 @@ export function beginRun(
       run.undoes,
       JSON.stringify(run.owner),
       run.startedAt,
-      pack(Buffer.from(JSON.stringify(run.work))),
+      packed,
     );
     return true;
   });
@@ -245,9 +247,20 @@ export function forgetBackups(state: State, time: number, maxBytes: number): voi
   }
 }
 
+/** The work that was stored or checked last: to begin, load and undo a run in one go is to check it once. */
+let latest: { readonly packed: Uint8Array; readonly work: WeakRef<Work> } | undefined;
+
+function workOf(packed: unknown): Work {
+  const bytes = packed instanceof Uint8Array ? packed : pack(Buffer.from("null"));
+  const known = latest !== undefined && Buffer.compare(latest.packed, bytes) === 0 ? latest.work.deref() : undefined;
+  if (known !== undefined) return known;
+  const work = parse(Work, JSON.parse(gunzipSync(bytes).toString("utf8")), "work of a run");
+  latest = { packed: bytes, work: new WeakRef(work) };
+  return work;
+}
+
 function runOf(row: Readonly<Record<string, unknown>>): Run {
   const state = row["state"];
-  const work = row["work"] instanceof Uint8Array ? gunzipSync(row["work"]).toString("utf8") : "null";
   return {
     id: String(row["id"]),
     plan: text(row["plan"]),
@@ -257,7 +270,7 @@ function runOf(row: Readonly<Record<string, unknown>>): Run {
       state === "complete" || state === "partial" || state === "refused" || state === "cancelled" ? state : "running",
     owner: parse(Owner, JSON.parse(String(row["owner"])), "owner of a run"),
     startedAt: Number(row["started_at"]),
-    work: parse(Work, JSON.parse(work), "work of a run"),
+    work: workOf(row["work"]),
     report: optional(Report, row["report"]),
     forgotten: row["forgotten"] === 1,
   };

@@ -184,7 +184,11 @@ function failure(error: unknown): KeeperReply {
   };
 }
 
-parentPort?.on("message", ({ id, type, path, token }: KeeperRequest) => {
-  const reply = type === "acquire" ? acquire(path) : release(path, token);
-  parentPort?.postMessage({ ...reply, id });
+parentPort?.on("message", (requests: readonly KeeperRequest[]) => {
+  parentPort?.postMessage(
+    requests.map(({ id, type, path, token }) => ({
+      ...(type === "acquire" ? acquire(path) : release(path, token)),
+      id,
+    })),
+  );
 });

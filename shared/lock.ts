@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
@@ -58,6 +59,11 @@ export async function withLock<T>(
   }
 }
 
+/** Starts what keeps locks, which takes a while, for who is going to need it soon. Nothing is locked yet. */
+export function expectLocks(options: Pick<LockOptions, "guardDirectory">): void {
+  keeperFor(options);
+}
+
 async function acquire(keeper: Keeper, path: string, subject: string, options: LockOptions): Promise<string> {
   const deadline = performance.now() + options.waitSeconds * 1000;
   for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
@@ -96,18 +102,23 @@ interface Keeper {
 const keepers = new Map<string, Keeper>();
 
 /** One keeper thread a process and guard directory; it does not keep the process alive. */
-function keeperFor({ guardDirectory, staleSeconds = STALE_SECONDS }: LockOptions): Keeper {
+function keeperFor({
+  guardDirectory,
+  staleSeconds = STALE_SECONDS,
+}: Pick<LockOptions, "guardDirectory" | "staleSeconds">): Keeper {
   const known = keepers.get(guardDirectory);
   if (known !== undefined) return known;
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const workerData: KeeperData = { guardDirectory, staleSeconds };
   const worker = new Worker(new URL(`./lock-keeper.${extension}`, import.meta.url), { workerData });
   const waiting = new Map<number, { resolve: (reply: KeeperReply) => void; reject: (error: unknown) => void }>();
+  const unsent: (Omit<KeeperRequest, "id"> & { readonly id: number })[] = [];
   let lastId = 0;
-  worker.unref();
-  worker.on("message", (reply: KeeperReply & { readonly id: number }) => {
-    waiting.get(reply.id)?.resolve(reply);
-    waiting.delete(reply.id);
+  worker.on("message", (replies: readonly (KeeperReply & { readonly id: number })[]) => {
+    for (const reply of replies) {
+      waiting.get(reply.id)?.resolve(reply);
+      waiting.delete(reply.id);
+    }
     if (waiting.size === 0) worker.unref();
   });
   worker.on("error", (error) => {
@@ -115,13 +126,17 @@ function keeperFor({ guardDirectory, staleSeconds = STALE_SECONDS }: LockOptions
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   });
+  // Behind the listeners: each of them takes hold of the process again.
+  worker.unref();
   const keeper: Keeper = {
     ask: (request) =>
       new Promise((resolve, reject) => {
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
         worker.ref();
-        worker.postMessage({ ...request, id: lastId });
+        // What is asked for in one turn makes one message, there and back.
+        if (unsent.length === 0) setImmediate(() => worker.postMessage(unsent.splice(0)));
+        unsent.push({ ...request, id: lastId });
       }),
   };
   keepers.set(guardDirectory, keeper);

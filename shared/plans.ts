@@ -14,6 +14,9 @@ export interface StoredPlan {
   readonly run: string | null;
 }
 
+/** The plan that was stored or checked last: who plans and applies in one go need not have it checked again. */
+let latest: { readonly digest: string; readonly plan: WeakRef<Plan> } | undefined;
+
 /** Stores a plan and returns its digest. */
 export function savePlan(state: State, plan: Plan): string {
   const body = Buffer.from(JSON.stringify(plan));
@@ -29,6 +32,7 @@ export function savePlan(state: State, plan: Plan): string {
       gzipSync(body, { level: 1 }),
     ),
   );
+  latest = { digest, plan: new WeakRef(plan) };
   return digest;
 }
 
@@ -42,11 +46,21 @@ export function loadPlan(state: State, id: string): StoredPlan {
   }
   const { digest, body, run } = row;
   const bytes = body instanceof Uint8Array ? unpacked(body) : Buffer.alloc(0);
-  const plan: unknown = digestOf(bytes) === digest ? JSON.parse(bytes.toString("utf8")) : undefined;
-  if (!matches(Plan, plan) || typeof digest !== "string") {
+  const plan = typeof digest === "string" && digestOf(bytes) === digest ? planOf(bytes, digest) : undefined;
+  if (plan === undefined || typeof digest !== "string") {
     throw new CacheOpsError("stale_plan", `plan ${id} is not as it was stored`, { hint: "Make a new plan." });
   }
   return { plan, digest, run: typeof run === "string" ? run : null };
+}
+
+/** The plan in bytes with this digest, or `undefined` when they hold none. */
+function planOf(bytes: Buffer, digest: string): Plan | undefined {
+  const known = latest?.digest === digest ? latest.plan.deref() : undefined;
+  if (known !== undefined) return known;
+  const plan: unknown = JSON.parse(bytes.toString("utf8"));
+  if (!matches(Plan, plan)) return undefined;
+  latest = { digest, plan: new WeakRef(plan) };
+  return plan;
 }
 
 /** The stored bytes, or none when they cannot be unpacked, which then have another digest. */

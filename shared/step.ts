@@ -1,5 +1,4 @@
 import { lstatSync } from "node:fs";
-import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 
 import { openAnchor, type Anchor } from "./anchor.ts";
@@ -8,7 +7,8 @@ import type { Context } from "./context.ts";
 import { examineDirectory, performDirectory, prepareDirectory } from "./directory-step.ts";
 import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS, stale } from "./errors.ts";
 import { refute } from "./evidence.ts";
-import { contentOf, readIfThere, type Content, type SeenFile } from "./file.ts";
+import type { FileCalls } from "./file-calls.ts";
+import { contentOf, ifThere, readIfThere, readUnhashed, type Content, type SeenFile } from "./file.ts";
 import { blobOf, type Step } from "./journal.ts";
 import { withLock, type HeldLock } from "./lock.ts";
 import { setMtime } from "./mtime.ts";
@@ -22,6 +22,7 @@ import { applySplices } from "./splice.ts";
 export interface StepScope {
   readonly run: string;
   readonly realRoots: readonly string[];
+  readonly calls: FileCalls;
   readonly context: Context;
 }
 
@@ -39,7 +40,7 @@ const LOCK_WAIT_SECONDS = 25;
 
 /** Compares the world with what the planner saw. Throws `stale_plan` when they differ; changes nothing. */
 export async function prepare(action: Action, scope: StepScope): Promise<Prepared> {
-  const { context, run } = scope;
+  const { context, run, calls } = scope;
   const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, context)));
   const refuted = refutations.find((message) => message !== undefined);
   if (refuted !== undefined) throw stale(refuted);
@@ -52,12 +53,12 @@ export async function prepare(action: Action, scope: StepScope): Promise<Prepare
   if (isRemoteAction(action)) {
     return { action, before: undefined, bytes: undefined, step: await prepareRemote(action, context) };
   }
-  const before = action.type === "release_lock" ? undefined : await readIfThere(action.file);
+  const before = action.type === "release_lock" ? undefined : await readIfThere(action.file, calls);
   if (isFileAction(action) && before?.content.sha256 !== action.seen?.sha256) {
     throw stale(action.seen === null ? `${action.file} exists by now` : `${action.file} was changed since the plan`);
   }
   const bytes = action.type === "write_file" ? await plannedBytes(action, before?.bytes, context) : undefined;
-  const directory = await stat(dirname(action.file), { bigint: true });
+  const directory = await calls.stat(dirname(action.file));
   return {
     action,
     before,
@@ -86,7 +87,7 @@ export async function prepare(action: Action, scope: StepScope): Promise<Prepare
  */
 export async function perform(prepared: Prepared, scope: StepScope): Promise<Step> {
   const { action, step } = prepared;
-  const { context, realRoots } = scope;
+  const { context, realRoots, calls } = scope;
   let anchor: Anchor | undefined;
   try {
     if (isDirectoryAction(action)) {
@@ -95,7 +96,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     }
     if (isPackAction(action)) return { ...step, state: "done", after: await performPack(action, realRoots, context) };
     if (isRemoteAction(action)) return { ...step, ...(await performRemote(action, context)) };
-    anchor = await openAnchor(dirname(action.lock), realRoots);
+    anchor = await openAnchor(dirname(action.lock), realRoots, calls);
     const place = anchor;
     await locked(place, action, context, async (lock) => {
       if (action.type === "release_lock") return;
@@ -107,7 +108,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     if (isFileAction(action) && action.directoryMtimeNs !== undefined) {
       await setMtime(anchor.at("."), BigInt(action.directoryMtimeNs));
     }
-    const directory = await stat(dirname(action.file), { bigint: true });
+    const directory = await calls.stat(dirname(action.file));
     return { ...step, state: "done", directoryAfter: String(directory.mtimeNs) };
   } catch (error) {
     return { ...step, state: "refused", ...refusalOf(error) };
@@ -136,8 +137,9 @@ async function change(
   assertMayWrite: () => void,
 ): Promise<void> {
   const name = basename(action.file);
-  const now = await readIfThere(anchor.at(name));
-  if (now?.content.sha256 !== before?.content.sha256) throw stale(`${action.file} was changed since the plan`);
+  const now = await ifThere(readUnhashed(anchor.at(name), anchor.calls));
+  const isSame = before === undefined ? now === undefined : now?.bytes.equals(before.bytes) === true;
+  if (!isSame) throw stale(`${action.file} was changed since the plan`);
   if (action.type === "remove_file") {
     if (now !== undefined) await remove(anchor, name, now.identity, assertMayWrite);
     return;
@@ -166,10 +168,10 @@ export async function examine(
   if (isRemoteAction(action)) return examineRemote(action, scope.context);
   if (isPackAction(action)) return examinePack(action, scope.context);
   if (isDirectoryAction(action)) return examineDirectory(action, scope.realRoots, scope.context);
-  const anchor = await openAnchor(dirname(action.file), scope.realRoots);
+  const anchor = await openAnchor(dirname(action.file), scope.realRoots, scope.calls);
   try {
     return await locked(anchor, action, scope.context, async () => {
-      await removeTemp(anchor.at(step.temp));
+      await removeTemp(anchor.at(step.temp), scope.calls);
       if (action.type === "release_lock") return "again";
       const now = (await readIfThere(anchor.at(basename(action.file))))?.content.sha256;
       // Where only mode, owner or times change, the bytes do not tell: doing it again does no harm.

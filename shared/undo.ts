@@ -1,11 +1,12 @@
-import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import { assertDead, carryOutWork, goOn, settleInterrupted } from "./apply.ts";
 import type { Context } from "./context.ts";
 import { reverseDirectory } from "./directory-step.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
+import { callsFor, type FileCalls } from "./file-calls.ts";
 import { readIfThere, type Content, type SeenFile } from "./file.ts";
+import { inFlight } from "./in-flight.ts";
 import { begunUndoOf, claimRun, endRun, loadRun, stepsOf, type Run, type Step } from "./journal.ts";
 import { thisOwner } from "./owner.ts";
 import { reversePack } from "./pack-step.ts";
@@ -87,7 +88,13 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
   const actions: Action[] = [];
   const bySeq = new Map(run.work.actions.map((action) => [action.seq, action]));
   const expected = new Map<string, { readonly content: Content | null; readonly seq: number }>();
-  const times = await directoryTimes(steps);
+  const calls = callsFor(run.work.passports.map(({ fileSystem }) => fileSystem));
+  const times = await directoryTimes(steps, calls);
+  const changed = steps.filter(({ seq, before, after }) => {
+    const action = bySeq.get(seq);
+    return action !== undefined && isFileAction(action) && (before !== null || after !== null);
+  });
+  const found = await filesNow(new Set(changed.map(({ file }) => file)), calls);
   const isFollowed = ({ seq }: Action) =>
     steps.some((step) => step.state === "done" && bySeq.get(step.seq)?.after.includes(seq) === true);
   for (const step of steps.toReversed()) {
@@ -109,7 +116,7 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
     if (isRemoteAction(action)) continue;
     if (action.type === "release_lock" || (step.before === null && step.after === null)) continue;
     const earlier = expected.get(step.file);
-    const seen = earlier === undefined ? await readNow(step.file) : undefined;
+    const seen = earlier === undefined ? (found.get(step.file) ?? null) : undefined;
     const now = earlier === undefined ? (seen?.content ?? null) : earlier.content;
     const isBack = sameContent(now, step.before);
     // A step that wrote the bytes that were there already changed mode, owner or times.
@@ -146,8 +153,11 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
   return actions;
 }
 
+/** Files and directories that are looked at side by side. */
+const READ_AT_ONCE = 16;
+
 /** Directories nobody else changed since, with the modification time they had before the run. */
-async function directoryTimes(steps: readonly Step[]): Promise<Map<string, string>> {
+async function directoryTimes(steps: readonly Step[], calls: FileCalls): Promise<Map<string, string>> {
   const seen = new Map<string, { readonly before: string | null; readonly after: Set<string | null> }>();
   for (const { file, directoryBefore, directoryAfter } of steps) {
     const known = seen.get(dirname(file)) ?? { before: directoryBefore, after: new Set() };
@@ -155,31 +165,42 @@ async function directoryTimes(steps: readonly Step[]): Promise<Map<string, strin
     seen.set(dirname(file), known);
   }
   const times = new Map<string, string>();
-  for (const [directory, { before, after }] of seen) {
-    const now = await mtimeOf(directory);
+  await inFlight([...seen], READ_AT_ONCE, async ([directory, { before, after }]) => {
+    const now = await mtimeOf(directory, calls);
     if (before !== null && now !== null && after.has(now)) times.set(directory, before);
-  }
+  });
   return times;
 }
 
-async function mtimeOf(directory: string): Promise<string | null> {
+async function mtimeOf(directory: string, calls: FileCalls): Promise<string | null> {
   try {
-    return String((await stat(directory, { bigint: true })).mtimeNs);
+    return String((await calls.stat(directory)).mtimeNs);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return null;
   }
 }
 
-function hasAttributes(seen: SeenFile | undefined, { attributes }: Step): boolean {
+function hasAttributes(seen: FoundFile | undefined, { attributes }: Step): boolean {
   const keys = ["mode", "uid", "gid", "mtimeNs"] as const;
   return keys.every((key) => seen?.attributes[key] === attributes?.[key]);
 }
 
-/** What is at a path now. A place that cannot be reached is left for apply to refuse. */
-async function readNow(file: string): Promise<SeenFile | null> {
+type FoundFile = Pick<SeenFile, "content" | "attributes">;
+
+/** What is at these paths now. A place that cannot be reached is left for apply to refuse. */
+async function filesNow(files: ReadonlySet<string>, calls: FileCalls): Promise<Map<string, FoundFile>> {
+  const found = new Map<string, FoundFile>();
+  await inFlight([...files], READ_AT_ONCE, async (file) => {
+    const seen = await readNow(file, calls);
+    if (seen !== null) found.set(file, { content: seen.content, attributes: seen.attributes });
+  });
+  return found;
+}
+
+async function readNow(file: string, calls: FileCalls): Promise<SeenFile | null> {
   try {
-    return (await readIfThere(file)) ?? null;
+    return (await readIfThere(file, calls)) ?? null;
   } catch (error) {
     if (errnoOf(error) === undefined && !(error instanceof CacheOpsError)) throw error;
     return null;
