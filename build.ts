@@ -2,6 +2,8 @@ import { chmodSync, cpSync, rmSync, statSync } from "node:fs";
 
 import { build, type BuildOptions, type Plugin } from "esbuild";
 
+import { loadValidators, writeValidators } from "./schemas/validators.ts";
+
 /** Bundles what ships: the command line (with the MCP server in it) and the extension. Prints their sizes. */
 
 /** What dockerode brings along for SSH and BuildKit: engines are reached by socket or TCP, images are never built. */
@@ -16,6 +18,30 @@ const withoutUnused: Plugin = {
   },
 };
 
+/** The MCP SDK evaluates three editions of ajv before it needs one: here it loads them when a value is to be checked. */
+const lateAjv: Plugin = {
+  name: "late-ajv",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^@modelcontextprotocol\/server\/_shims$/ }, ({ path, resolveDir }) => ({
+      path,
+      namespace: "late-ajv",
+      pluginData: resolveDir,
+    }));
+    bundler.onLoad({ filter: /.*/, namespace: "late-ajv" }, ({ pluginData }) => ({
+      contents: `
+        export const process = globalThis.process;
+        export class DefaultJsonSchemaValidator {
+          getValidator(schema) {
+            const { AjvJsonSchemaValidator } = require("@modelcontextprotocol/server/validators/ajv");
+            this.made ??= new AjvJsonSchemaValidator();
+            return this.made.getValidator(schema);
+          }
+        }`,
+      resolveDir: pluginData as string,
+    }));
+  },
+};
+
 const common: BuildOptions = {
   bundle: true,
   platform: "node",
@@ -25,10 +51,12 @@ const common: BuildOptions = {
   legalComments: "none",
   logLevel: "warning",
   outbase: ".",
-  plugins: [withoutUnused],
+  plugins: [withoutUnused, lateAjv, loadValidators],
 };
+// CommonJS packages in a bundle of modules require what is built into Node. Made when the first of them does: making it
+// takes longer than all that some commands do.
 const toRequire =
-  'import { createRequire as _createRequire } from "node:module"; const require = _createRequire(import.meta.url);';
+  'let _require; const require = (id) => (_require ??= globalThis.process.getBuiltinModule("node:module").createRequire(import.meta.url))(id);';
 
 for (const directory of ["cli/dist", "extension/dist"]) rmSync(directory, { recursive: true, force: true });
 
@@ -36,7 +64,7 @@ await build({
   ...common,
   format: "esm",
   splitting: true,
-  entryPoints: { "cache-ops": "cli/main.ts", "lock-keeper": "shared/lock-keeper.ts" },
+  entryPoints: { "cache-ops": "cli/main.ts" },
   outdir: "cli/dist",
   banner: { js: toRequire },
 });
@@ -54,14 +82,25 @@ await build({
   ...common,
   format: "esm",
   splitting: true,
-  entryPoints: {
-    worker: "extension/worker/main.ts",
-    "cache-ops": "cli/main.ts",
-    "lock-keeper": "shared/lock-keeper.ts",
-  },
+  entryPoints: { worker: "extension/worker/main.ts", "cache-ops": "cli/main.ts" },
   outdir: "extension/dist",
   banner: { js: toRequire },
 });
+
+for (const directory of ["cli/dist", "extension/dist"]) {
+  await writeValidators(directory);
+  // Threads share no file with the program: that keeps what it loads at its start in few pieces.
+  await build({
+    ...common,
+    format: "esm",
+    entryPoints: {
+      "lock-keeper": "shared/lock-keeper.ts",
+      "scan-thread": "shared/caches/directory/scan-thread.ts",
+    },
+    outdir: directory,
+    banner: { js: toRequire },
+  });
+}
 
 // The dashboard's page: the one part that runs in a browser.
 await build({

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { env } from "node:process";
 import { setTimeout } from "node:timers/promises";
 
@@ -15,16 +14,7 @@ import {
   type State,
 } from "@cache-ops/shared";
 
-import envPaths from "env-paths";
-
-/** Where state and configuration lie: `CACHE_OPS_STATE_DIR`, `CACHE_OPS_CONFIG`, else the user's own directories. */
-export function placesOf(): { readonly stateDirectory: string; readonly configFile: string } {
-  const paths = envPaths("cache-ops", { suffix: "" });
-  return {
-    stateDirectory: env["CACHE_OPS_STATE_DIR"] ?? paths.data,
-    configFile: env["CACHE_OPS_CONFIG"] ?? join(paths.config, "config.json"),
-  };
-}
+import { placesOf } from "./places.ts";
 
 /** The context of one command. `close` must be called when it is over. */
 export function makeContext(

@@ -1,6 +1,7 @@
-import { argv, exit, stdout } from "node:process";
+import { VERSION } from "./version.ts";
 
-import { runProgram } from "./program.ts";
+// `process` is the global here: imported, it would open all standard streams, which takes longer than to say the version.
+const { argv, stdout } = process;
 
 // Under the launcher: when that is killed, this ends too (bin/cache-ops.js).
 if (process.channel) {
@@ -10,9 +11,18 @@ if (process.channel) {
 // Who reads our output may stop reading: `cache-ops list | head`.
 stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  exit(0);
+  process.exit(0);
 });
 
-const code = await runProgram(argv.slice(2));
+const words = argv.slice(2);
+let code = 0;
+// Whoever only asks for the version does not wait until everything is loaded.
+if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) stdout.write(`${VERSION}\n`);
+else {
+  const { keepCompiledCode } = await import("./compiled-code.ts");
+  keepCompiledCode();
+  const { runProgram } = await import("./program.ts");
+  code = await runProgram(words, VERSION);
+}
 // Threads that hang on a dead share must not keep the program from ending.
-stdout.write("", () => exit(code));
+stdout.write("", () => process.exit(code));

@@ -4,7 +4,7 @@ import { CacheOpsError, type Configuration, type Context } from "@cache-ops/shar
 
 import { Command } from "commander";
 
-import { placesOf } from "./environment.ts";
+import { placesOf } from "./places.ts";
 
 /** What the operator may say when starting a server: the bounds of whoever uses it. */
 export interface BoundFlags {

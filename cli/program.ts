@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { CacheOpsError, operations, type Operation } from "@cache-ops/shared";
@@ -12,26 +11,28 @@ import { mcpCommand } from "./mcp.ts";
 import { FORMATS, printError, type Format } from "./output.ts";
 import { serveCommand } from "./serve.ts";
 
-/** Runs one command line and returns its exit code. */
-export async function runProgram(words: readonly string[]): Promise<number> {
+/** Runs one command line of this version of the program and returns its exit code. */
+export async function runProgram(words: readonly string[], version: string): Promise<number> {
   let code = 0;
   const wantsJson = words.includes("--json") || words.join(" ").includes("--format json");
   const program = new Command("cache-ops")
     .description(
       "Finds stale caches of media tools, shows what it would do and why, does exactly that, and can undo it.",
     )
-    .version(versionOf())
+    .version(version)
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  for (const operation of operations) {
+  // A command that is named stands alone: making all of them takes longer than many a command.
+  const named = operations.filter(({ name }) => name === words[0]);
+  for (const operation of named.length > 0 ? named : operations) {
     program.addCommand(
       commandFor(operation, async (request) => {
         code = await execute(request);
       }),
     );
   }
-  program.addCommand(mcpCommand(versionOf()));
-  program.addCommand(serveCommand(versionOf()));
+  program.addCommand(mcpCommand(version));
+  program.addCommand(serveCommand(version));
   try {
     await program.parseAsync([...words], { from: "user" });
     return code;
@@ -96,8 +97,3 @@ Exit codes:
 ${Object.entries(EXIT_CODES)
   .map(([outcome, code]) => `  ${String(code).padStart(3)}  ${outcome}`)
   .join("\n")}`;
-
-function versionOf(): string {
-  const file = new URL(import.meta.url.endsWith(".ts") ? "./package.json" : "../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}

@@ -6,7 +6,7 @@ import { jellyfinTokenFrom, secretFrom, type Configuration } from "@cache-ops/sh
 
 import type { Command } from "commander";
 
-import { makeContext, placesOf } from "./environment.ts";
+import { makeContext } from "./environment.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { makeLog } from "./log.ts";
 import {
@@ -19,6 +19,7 @@ import {
   type AddressFlags,
   type BoundFlags,
 } from "./operator.ts";
+import { placesOf } from "./places.ts";
 import { unitOf } from "./service-unit.ts";
 
 /** What the operator may say when starting the service. */

@@ -6,11 +6,12 @@ import { printable } from "@cache-ops/shared";
 import { makeContext } from "./environment.ts";
 import { runProgram } from "./program.ts";
 import { makeSample } from "./sample.ts";
+import { VERSION } from "./version.ts";
 
 // `npm start [library …]`: shows the cleanup plan of libraries, or of a sample that it makes.
 const words = argv.slice(2).map((word) => resolve(env["INIT_CWD"] ?? ".", word));
 const libraries = words.length > 0 ? words : [await sample()];
-const code = await runProgram(["cleanup", ...libraries]);
+const code = await runProgram(["cleanup", ...libraries], VERSION);
 if (code === 0) stderr.write("\nApply it with: npx cache-ops apply <plan>   More: npx cache-ops --help\n");
 exit(code);
 

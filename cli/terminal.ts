@@ -1,5 +1,4 @@
 import { stderr, stdout } from "node:process";
-import { createInterface } from "node:readline/promises";
 
 import { printable, type Progress, type View } from "@cache-ops/shared";
 
@@ -78,6 +77,7 @@ function clip(text: string): string {
 /** Asks a yes-or-no question on the terminal; anything but yes is no. */
 export async function confirm(question: string): Promise<boolean> {
   const { stdin } = await import("node:process");
+  const { createInterface } = await import("node:readline/promises");
   const reader = createInterface({ input: stdin, output: stdout });
   try {
     return /^y(es)?$/i.test((await reader.question(`${question} [y/N] `)).trim());

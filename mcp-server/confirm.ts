@@ -3,7 +3,6 @@ import { createHash, randomBytes } from "node:crypto";
 import {
   acceptedContent,
   createRequestStateCodec,
-  fromJsonSchema,
   inputRequired,
   type RequestStateCodec,
   type ServerContext,
@@ -11,7 +10,9 @@ import {
 
 import { CacheOpsError, printable, type Operation } from "@cache-ops/shared";
 
-const YES = fromJsonSchema<{ readonly confirm: boolean }>({
+import { lateSchema } from "./late-schema.ts";
+
+const YES = lateSchema<{ readonly confirm: boolean }>({
   type: "object",
   properties: { confirm: { type: "boolean", title: "Do it", description: "Carry this out now." } },
   required: ["confirm"],

@@ -1,7 +1,6 @@
 import { createMcpHandler, isLegacyRequest, type McpServerFactory } from "@modelcontextprotocol/server";
 
 import { makeGate, MAX_BODY_BYTES, refuseContent, type GateOptions, type Refusal } from "./gate.ts";
-import { listen } from "./listen.ts";
 import { makeSessions, refuse } from "./sessions.ts";
 
 /** Where and how the HTTP transport listens, and whom it lets in. */
@@ -48,6 +47,8 @@ export async function serveHttp(
 ): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
   const mcp = makeMcpEndpoint(factory);
   const gate = makeGate(options);
+  // Whoever serves standard input and output only does not load an HTTP server.
+  const { listen } = await import("./listen.ts");
   const { origin, close } = await listen(async (request) => {
     const refused = gate.address(request) ?? gate.token(request) ?? gate.rate() ?? refusePath(request);
     return refused === undefined ? mcp.fetch(request) : refuseMcp(refused);

@@ -1,5 +1,6 @@
-import { fromJsonSchema, type McpServer } from "@modelcontextprotocol/server";
+import type { McpServer } from "@modelcontextprotocol/server";
 
+import { lateSchema } from "./late-schema.ts";
 import type { Settings } from "./settings.ts";
 
 /** Ready-made requests a person can pick. Their texts name tools and libraries, never media. */
@@ -7,7 +8,7 @@ export function registerPrompts(server: McpServer, { contextFor }: Settings): vo
   const names = () => contextFor(new AbortController().signal).configuration.libraries.map(({ name }) => name);
   const which = (library: unknown) =>
     typeof library === "string" && names().includes(library) ? `library ${library}` : "all libraries";
-  const library = fromJsonSchema<{ readonly library?: string }>({
+  const library = lateSchema<{ readonly library?: string }>({
     type: "object",
     properties: { library: { type: "string", description: "Name of a library. Default: all." } },
   });
@@ -40,7 +41,7 @@ export function registerPrompts(server: McpServer, { contextFor }: Settings): vo
     {
       title: "What changed since …",
       description: "Report the runs since a day: what they did, what they refused, what can be undone.",
-      argsSchema: fromJsonSchema<{ readonly since: string }>({
+      argsSchema: lateSchema<{ readonly since: string }>({
         type: "object",
         properties: { since: { type: "string", description: "A day, such as 2026-11-01." } },
         required: ["since"],

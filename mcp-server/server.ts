@@ -15,6 +15,7 @@ import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { answerError } from "./answer-error.ts";
 import { callTool, makeDesk, type Desk } from "./call.ts";
 import { confirmed, question } from "./confirm.ts";
+import { lateSchema } from "./late-schema.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import type { Settings } from "./settings.ts";
@@ -63,7 +64,7 @@ function registerTool(server: McpServer, tool: Tool, settings: Settings, desk: D
     description,
     // Input is checked by the core, which names path, rule and allowed values and answers with a code.
     inputSchema: fromJsonSchema<Record<string, unknown>>({ ...tool.inputSchema }, ACCEPT),
-    outputSchema: fromJsonSchema<Record<string, unknown>>({ ...tool.outputSchema }),
+    outputSchema: lateSchema<Record<string, unknown>>({ ...tool.outputSchema }),
     annotations: tool.annotations,
   };
   const handle = async (input: unknown, request: ServerContext): Promise<CallToolResult | InputRequiredResult> => {

@@ -1,7 +1,5 @@
 import { availableParallelism } from "node:os";
 
-import { execa } from "execa";
-
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
 import { printable } from "./printable.ts";
@@ -45,6 +43,7 @@ export async function probeFile(
   signal.throwIfAborted();
   const { program, timeLimit } = configuration.ffprobe;
   const args = ["-v", "error", "-protocol_whitelist", "file", "-show_format", "-show_streams", "-of", "json"];
+  const { execa } = await import("execa");
   const result = await execa(program, [...args, "-i", `file:${path}`], {
     reject: false,
     stdin: "ignore",

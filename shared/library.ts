@@ -1,8 +1,6 @@
 import { access, realpath } from "node:fs/promises";
 import { isAbsolute, join, parse, relative, resolve, sep } from "node:path";
 
-import fastGlob from "fast-glob";
-
 import { isInside } from "./anchor.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
@@ -110,6 +108,9 @@ async function wayTo(path: string, timeLimitSeconds: number): Promise<string> {
   return way;
 }
 
+/** What every pattern has one of: fast-glob, slow to load, is asked only about roots that do. */
+const PATTERN_SIGN = /[*?![({\\]/;
+
 /** Configured roots may be patterns. One that exists as it is written is never read as a pattern. */
 async function expand(roots: readonly string[]): Promise<string[]> {
   const expanded: string[] = [];
@@ -117,6 +118,11 @@ async function expand(roots: readonly string[]): Promise<string[]> {
     if (!isAbsolute(root)) {
       throw new CacheOpsError("invalid_input", `configuration: root "${root}" is not an absolute path`);
     }
+    if (!PATTERN_SIGN.test(root)) {
+      expanded.push(resolve(root));
+      continue;
+    }
+    const { default: fastGlob } = await import("fast-glob");
     if (!fastGlob.isDynamicPattern(root) || (await exists(root))) expanded.push(resolve(root));
     else {
       const matches = await fastGlob(root, { onlyDirectories: true, followSymbolicLinks: false, dot: true });

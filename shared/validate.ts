@@ -1,9 +1,9 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+import type { ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import type { Static, TSchema } from "typebox";
 
+import { compile } from "./compile.ts";
 import { CacheOpsError } from "./errors.ts";
 
-const ajv = new Ajv2020({ allErrors: true, strict: true, useDefaults: true, verbose: true, allowUnionTypes: true });
 const compiled = new WeakMap<TSchema, ValidateFunction>();
 
 /** Whether `value` has the shape of `schema`. Fills in defaults. */
@@ -29,7 +29,7 @@ export function parse<S extends TSchema>(schema: S, value: unknown, subject: str
 function validatorOf(schema: TSchema): ValidateFunction {
   let validator = compiled.get(schema);
   if (validator === undefined) {
-    validator = ajv.compile(schema);
+    validator = compile(schema);
     compiled.set(schema, validator);
   }
   return validator;

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { execPath } from "node:process";
+import { fileURLToPath } from "node:url";
+
+import { cli, cliEnvironment, PROGRAM } from "../support/cli.ts";
+import { makePlace } from "../support/place.ts";
+import { treeState } from "../support/tree.ts";
+
+const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+
+/** Prints every module that is loaded. */
+const WATCH = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from "node:module";
+  registerHooks({ load: (url, context, next) => (console.error(url), next(url, context)) });
+`)}`;
+
+describe("the question for the version", () => {
+  for (const flag of ["--version", "-V"]) {
+    it(`${flag} is answered before anything else is loaded`, () => {
+      const { stdout, stderr, status } = spawnSync(execPath, ["--import", WATCH, MAIN, flag], { encoding: "utf8" });
+      assert.equal(status, 0);
+      assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+      const loaded = stderr
+        .trim()
+        .split("\n")
+        .map((url) => url.split("/").at(-1));
+      assert.deepEqual(loaded, ["main.ts", "version.ts", "package.json"]);
+    });
+  }
+});
+
+describe("compiled code", () => {
+  const codeIn = (state: string) => join(state, "compiled-code");
+
+  it("is kept in the state directory, where the next start leaves it as it is", () => {
+    const state = makePlace("state");
+    assert.equal(cli(["history"], cliEnvironment(state)).code, 0);
+    const kept = treeState(codeIn(state));
+    assert.ok(kept.length > 2);
+    assert.equal(cli(["history"], cliEnvironment(state)).code, 0);
+    assert.deepEqual(treeState(codeIn(state)), kept);
+  });
+
+  it("makes no state directory", () => {
+    const state = join(makePlace(), "state");
+    assert.equal(cli(["--help"], cliEnvironment(state)).code, 0);
+    assert.ok(!existsSync(state));
+  });
+
+  for (const mode of [0o770, 0o707]) {
+    it(`is neither kept in a directory of mode ${mode.toString(8)} nor run from there: others could have put it there`, () => {
+      const state = makePlace("state");
+      chmodSync(state, mode);
+      assert.equal(cli(["--help"], cliEnvironment(state)).code, 0);
+      assert.deepEqual(readdirSync(state), []);
+    });
+  }
+
+  it("is not kept where nothing can be written, and nobody hears of it", () => {
+    const state = makePlace("state");
+    // As somebody whose directory it is, but who may not write to it: root may write everywhere.
+    chmodSync(state, 0o500);
+    const words = ["--reuid=65534", "--regid=65534", "--clear-groups", execPath, PROGRAM, "--help"];
+    spawnSync("chown", ["65534", state]);
+    const { status, stderr } = spawnSync("setpriv", words, { env: cliEnvironment(state), encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.deepEqual(readdirSync(state), []);
+  });
+
+  it("is kept whole when several processes start at once", async () => {
+    const state = makePlace("state");
+    const env = cliEnvironment(state);
+    const ends = Array.from({ length: 4 }, async () => {
+      const child = spawn(execPath, [PROGRAM, "--help"], { env, stdio: "ignore" });
+      return (await once(child, "exit")) as [number | null];
+    });
+    for (const [code] of await Promise.all(ends)) assert.equal(code, 0);
+    const files = readdirSync(codeIn(state), { recursive: true, encoding: "utf8" });
+    for (const name of files) assert.doesNotMatch(name, /\.\w{6}$/, "a temporary file was left behind");
+    const kept = treeState(codeIn(state));
+    assert.equal(cli(["--help"], env).code, 0);
+    assert.deepEqual(treeState(codeIn(state)), kept);
+    assert.equal(statSync(state).mode & 0o777, 0o700);
+  });
+});
