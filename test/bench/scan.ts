@@ -30,12 +30,22 @@ interface ScanBench {
 
 const BIN = new URL("../../cli/bin/cache-ops.js", import.meta.url).pathname;
 
+/** With what to scan: which build, and the program that looks into the media. */
+interface Tools {
+  readonly path?: string | undefined;
+  readonly ffprobe?: string;
+}
+
 /** Scans a library of its own below `place` with the built program: all of it, again, and with every 100th file touched. */
-export async function benchScan(place: string, size: LibrarySize): Promise<ScanBench> {
+export async function benchScan(
+  place: string,
+  size: LibrarySize,
+  { path = BIN, ffprobe = "ffprobe" }: Tools = {},
+): Promise<ScanBench> {
   const media = makeMediaLibrary(place, size);
   const calls = join(place, "calls");
   const program = join(place, "ffprobe");
-  writeFileSync(program, `#!/bin/sh\necho >> '${calls}'\nexec ffprobe "$@"\n`);
+  writeFileSync(program, `#!/bin/sh\necho >> '${calls}'\nexec '${ffprobe}' "$@"\n`);
   chmodSync(program, 0o755);
   const config = join(place, "config.json");
   writeFileSync(config, JSON.stringify({ ffprobe: { program } }));
@@ -43,7 +53,7 @@ export async function benchScan(place: string, size: LibrarySize): Promise<ScanB
   const scans: ScanFigures[] = [];
   const measure = async (scan: ScanFigures["scan"]) => {
     writeFileSync(calls, "");
-    const { seconds, peakMegabytes, result } = await scanOnce(join(place, "library"), environment);
+    const { seconds, peakMegabytes, result } = await scanOnce(path, join(place, "library"), environment);
     const processes = readFileSync(calls, "utf8").length;
     const percentOfFirst = (100 * seconds) / (scans[0]?.seconds ?? seconds);
     scans.push({ scan, seconds, processes, ...result, peakMegabytes, percentOfFirst });
@@ -56,9 +66,9 @@ export async function benchScan(place: string, size: LibrarySize): Promise<ScanB
   return { touched: touched.length, scans };
 }
 
-async function scanOnce(library: string, environment: NodeJS.ProcessEnv) {
+async function scanOnce(program: string, library: string, environment: NodeJS.ProcessEnv) {
   const begun = performance.now();
-  const child = spawn(execPath, ["--import", METER, BIN, "scan", library, "--json"], {
+  const child = spawn(execPath, ["--import", METER, program, "scan", library, "--json"], {
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],
   });
