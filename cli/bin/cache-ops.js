@@ -22,10 +22,10 @@ async function startPinned() {
   const { spawn } = await import("node:child_process");
   const { existsSync } = await import("node:fs");
   const { createRequire } = await import("node:module");
-  const { dirname, join } = await import("node:path");
+  const path = await import("node:path");
   const { fileURLToPath } = await import("node:url");
   if (!existsSync(built)) refuse(notBuilt);
-  const pinned = join(dirname(createRequire(import.meta.url).resolve("node/package.json")), "bin", "node");
+  const pinned = path.join(path.dirname(createRequire(import.meta.url).resolve("node/package.json")), "bin", "node");
   const words = [fileURLToPath(built), ...process.argv.slice(2)];
   // The channel tells the child when this process is gone: killing one kills both.
   const child = spawn(pinned, words, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
