@@ -15,9 +15,9 @@ const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ?
 const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
 /** Parts that take about as long as each other, so that all end together; `others` are what is in none of them. */
 const parts = [
-  suites("faults", "cli"),
+  suites("faults", "cli", "bench"),
   suites("host", "shared/managed"),
-  suites("mcp-server", "house", "extension", "bench"),
+  suites("mcp-server", "house", "extension"),
 ];
 const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--ignore", files])];
 /** The steps of each task; what stands in one step runs at the same time. */

@@ -16,7 +16,7 @@ import { keepCopies, operate } from "./scene.ts";
 import { injectAt, recordPoints, startDriver, type Point, spread } from "./traced.ts";
 
 /** How many points are killed or failed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 4);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 3);
 
 const NAME = "before.tar.gz";
 

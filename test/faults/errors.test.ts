@@ -21,7 +21,7 @@ import { leftoversIn, makeScene, planCleanup, treeWithoutTimes, type Scene } fro
 import { injectAt, recordPoints, startDriver, type Answer, type Point } from "./traced.ts";
 
 /** How many points are hit for each error: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 4);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 2);
 
 const ERRORS = ["ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT"] as const;
 

@@ -8,7 +8,7 @@ import { keepCopies, leftoversIn, makeScene, operate, treeWithoutTimes, type Sce
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 8);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 6);
 
 describe("kill -9 at a write-side system call", function () {
   this.timeout(3_600_000);
