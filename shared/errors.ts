@@ -36,6 +36,11 @@ export class CacheOpsError extends Error {
   }
 }
 
+/** What happened and, where that is known, what to do, as one text. */
+export function withHint({ message, hint }: Pick<CacheOpsError, "message" | "hint">): string {
+  return hint === undefined ? message : `${message}. ${hint}`;
+}
+
 /** The errno name (`ENOENT`, `EIO`, …) of a system error, or `undefined` when it is none. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

@@ -1,9 +1,12 @@
-import fs, { type BigIntStats } from "node:fs";
+import fs, { constants, type BigIntStats } from "node:fs";
 import { platform } from "node:process";
 import { promisify } from "node:util";
 
 /** What a call comes back with, now or later: to be awaited in any case. */
 type Answer<T> = T | Promise<T>;
+
+/** To open a file for reading that somebody may have put a link or a pipe in the place of: neither is followed or waited for. */
+export const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** The system calls by which files are compared and put in place. They throw or reject with the system's error. */
 export interface FileCalls {

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { constants, type BigIntStats } from "node:fs";
+import type { BigIntStats } from "node:fs";
 
 import { Type, type Static } from "typebox";
 
 import { CacheOpsError, errnoOf } from "./errors.ts";
-import { pooledCalls, type FileCalls } from "./file-calls.ts";
+import { pooledCalls, READ_FLAGS, type FileCalls } from "./file-calls.ts";
 
 /** A file's content as it was seen: SHA-256 in hex and size in bytes. */
 export const Content = Type.Object(
@@ -133,8 +133,6 @@ export async function readUnhashed(path: string, calls: FileCalls): Promise<Omit
     await calls.close(descriptor);
   }
 }
-
-const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** The bytes of a file that should have `size` of them, or `undefined` when it has more or fewer. */
 async function readWhole(descriptor: number, size: number, calls: FileCalls): Promise<Buffer | undefined> {

@@ -1,5 +1,7 @@
 import { Type, type Static } from "typebox";
 
+import { withHint, type CacheOpsError } from "./errors.ts";
+
 /** The five kinds of cache. */
 export const Kind = Type.Enum(["directory", "probe", "managed", "engine", "jellyfin"], {
   description: "Which of the five kinds of cache.",
@@ -81,3 +83,8 @@ export const Trouble = Type.Object(
   { additionalProperties: false },
 );
 export type Trouble = Static<typeof Trouble>;
+
+/** An error of one cache among others: what it was, and what to do about it. */
+export function troubleOf(path: string, error: Pick<CacheOpsError, "code" | "message" | "hint">): Trouble {
+  return { path, code: error.code, message: withHint(error) };
+}

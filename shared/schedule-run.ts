@@ -1,7 +1,7 @@
 import { Type, type Static } from "typebox";
 
 import type { Context } from "./context.ts";
-import { CacheOpsError, systemError } from "./errors.ts";
+import { CacheOpsError, systemError, withHint } from "./errors.ts";
 import { invoke, type Operation } from "./operation.ts";
 import { apply } from "./operations/apply.ts";
 import { PlanSummary } from "./plan-summary.ts";
@@ -91,7 +91,7 @@ function failureOf(error: unknown, { name }: Pick<Schedule, "name">, context: Co
   const known = systemError(error, `schedule ${name} failed`);
   if (known instanceof CacheOpsError) {
     const outcome = known.code === "blocked" ? "blocked" : known.code === "interrupted" ? "cancelled" : "failed";
-    return outcomeOf(outcome, `${known.message}${known.hint === undefined ? "" : `. ${known.hint}`}`);
+    return outcomeOf(outcome, withHint(known));
   }
   context.log(`schedule ${name} met a bug`, { error: error instanceof Error ? (error.stack ?? error.message) : "" });
   return outcomeOf("failed", `a bug: ${error instanceof Error ? error.message : "unknown"}`);

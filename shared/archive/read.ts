@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 
@@ -7,6 +6,7 @@ import type { Extract, Header } from "tar-stream";
 
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../errors.ts";
+import { READ_FLAGS } from "../file-calls.ts";
 import { contentOf } from "../file.ts";
 import { throwIfAborted } from "../time-limit.ts";
 import { gunzipInto } from "./gunzip.ts";
@@ -80,7 +80,7 @@ export async function readArchive(
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
-    const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+    const handle = await open(path, READ_FLAGS);
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (error) {

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { constants } from "node:fs";
 import { lstat, mkdir, open, realpath, link, rename, type FileHandle } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { Readable } from "node:stream";
@@ -12,6 +11,7 @@ import { openAnchor, type Anchor } from "../anchor.ts";
 import { removeTemp } from "../atomic.ts";
 import type { Context } from "../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../errors.ts";
+import { READ_FLAGS } from "../file-calls.ts";
 import { throwIfAborted } from "../time-limit.ts";
 import { MANIFEST_NAME, memberName, type ArchivedFile, type Manifest } from "./manifest.ts";
 import { GZIP_HEADER, readArchive, type ReadArchive } from "./read.ts";
@@ -164,7 +164,7 @@ async function assertFree(anchor: Anchor, { path, overwrite }: ArchiveWish): Pro
 
 /** Whether a file begins as an archive of ours: nothing else is ever overwritten by one. */
 async function isArchive(path: string): Promise<boolean> {
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  const handle = await open(path, READ_FLAGS);
   try {
     const head = Buffer.alloc(GZIP_HEADER.length);
     await handle.read(head, 0, head.length, 0);

@@ -1,5 +1,7 @@
 import { isUtf8 } from "node:buffer";
 
+import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-bytes.ts";
+
 /** Where a JSON value stands in the bytes, `[start, end)`, and what it begins with. */
 export interface Value {
   readonly start: number;
@@ -33,15 +35,6 @@ export type Reading = { readonly spans: ObjectSpans } | { readonly damage: Damag
 
 /** Deeper nesting is refused; Python's own reader gives up at about 1,000. */
 const MAX_DEPTH = 500;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
 
 /**
  * Finds the members of a JSON object in its bytes, without building values: the spans are what edits cut by.

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 
 import { decodeString, skipPrimitive, skipSpace, skipString, skipValue, type Member } from "./document.ts";
+import { BACKSLASH, CLOSE_BRACE, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-bytes.ts";
 
 /** An entry by its position, with what it takes to see whether it is in order. */
 export interface OutlinedEntry extends Member {
@@ -8,13 +9,6 @@ export interface OutlinedEntry extends Member {
   readonly name: string | undefined;
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
 const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 

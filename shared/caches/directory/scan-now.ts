@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from "node:fs";
 import { join, relative } from "node:path";
 
 import { errnoOf } from "../../errors.ts";
+import { READ_FLAGS } from "../../file-calls.ts";
 import type { Presence } from "../../presence.ts";
 import type { Listing } from "../../walk.ts";
 import { judge, mediaOf, type Media } from "./judge.ts";
@@ -45,8 +46,6 @@ export async function scanNow(
   return { seen: { kind: "directory", cache, file, root, ...about }, found };
 }
 
-const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-
 /** One for all files of a thread; what does not fit has one of its own. */
 const shelf = Buffer.allocUnsafeSlow(1024 * 1024);
 /** Caches larger than this are rare enough to be read as any other file. */
@@ -64,7 +63,7 @@ interface Read {
 function readNow({ root, path }: Listing): Read | undefined {
   try {
     const file = join(realRootOf(root), relative(root, path), CACHE_NAME);
-    const descriptor = openSync(file, FLAGS);
+    const descriptor = openSync(file, READ_FLAGS);
     try {
       const stats = fstatSync(descriptor, { bigint: true });
       if (!stats.isFile() || stats.size > MAX_BYTES) return undefined;

@@ -2,7 +2,7 @@ import PQueue from "p-queue";
 
 import type { Context } from "../../context.ts";
 import { CacheOpsError } from "../../errors.ts";
-import type { Trouble } from "../../finding.ts";
+import { troubleOf, type Trouble } from "../../finding.ts";
 import { printable } from "../../printable.ts";
 import { parseDuration } from "../../units.ts";
 import { openContainerEngine, type ContainerEngine } from "./container-api.ts";
@@ -61,14 +61,6 @@ export function engineCacheNamed(name: string, { configuration }: Pick<Context, 
   throw new CacheOpsError("not_found", `the engine cache ${printable(name)} is not configured any more`, {
     hint: "Put it back into the configuration, or make a new plan.",
   });
-}
-
-/** An error of one engine cache among others: what it was, and what to do about it. */
-export function troubleOf(
-  path: string,
-  { code, message, hint }: Pick<CacheOpsError, "code" | "message" | "hint">,
-): Trouble {
-  return { path, code, message: hint === undefined ? message : `${message}. ${hint}` };
 }
 
 /** The container engine of an engine cache. Throws `unavailable` with what was tried, `forbidden`, `interrupted`. */

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { ChangeDraft } from "../../draft.ts";
 import { CacheOpsError } from "../../errors.ts";
-import type { Trouble } from "../../finding.ts";
+import { troubleOf, type Trouble } from "../../finding.ts";
 import type { Skipped } from "../../plan.ts";
 import { printable } from "../../printable.ts";
 import type { CacheMeasurement } from "./container-measure.ts";
@@ -10,7 +10,7 @@ import type { SeenContainer } from "./container.ts";
 import type { Idleness } from "./idle.ts";
 import { objectionOf, openJudge, usersOf, type Users } from "./idle-judge.ts";
 import { sayIdleness } from "./idle-words.ts";
-import { lookAtEngines, lookInto, troubleOf, type EngineScene, type SeenCache } from "./look.ts";
+import { lookAtEngines, lookInto, type EngineScene, type SeenCache } from "./look.ts";
 
 /** Which caches are to be emptied. */
 export interface EmptyRequest {

@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { CacheOpsError } from "../../errors.ts";
-import type { Trouble } from "../../finding.ts";
+import { troubleOf, type Trouble } from "../../finding.ts";
 import { printable } from "../../printable.ts";
 import { linkJellyfin, type JellyfinLink } from "./client.ts";
 import type { JellyfinServer } from "./settings.ts";
@@ -55,8 +55,7 @@ export async function lookAtEach<T>(
         return { server, seen: await look(await reachJellyfin(server, context)) };
       } catch (error) {
         if (!(error instanceof CacheOpsError) || error.code === "interrupted") throw error;
-        const message = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
-        return { server, trouble: { path: server.name, code: error.code, message }, error };
+        return { server, trouble: troubleOf(server.name, error), error };
       }
     }),
   );

@@ -11,6 +11,7 @@ import type { Pack } from "tar-stream";
 
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf, systemError } from "../../errors.ts";
+import { READ_FLAGS } from "../../file-calls.ts";
 import type { Content } from "../../file.ts";
 import type { PackedTree } from "../../change.ts";
 import { printable } from "../../printable.ts";
@@ -194,12 +195,11 @@ async function* readExactly(handle: FileHandle, path: string, size: number, hash
 
 /** Opens a file, and nothing that a link leads to, so that its time of access stays. Only its owner may ask for that. */
 async function openQuietly(path: string): Promise<FileHandle> {
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
   try {
-    return await open(path, flags | (constants.O_NOATIME ?? 0));
+    return await open(path, READ_FLAGS | (constants.O_NOATIME ?? 0));
   } catch (error) {
     if (errnoOf(error) !== "EPERM") throw error;
-    return open(path, flags);
+    return open(path, READ_FLAGS);
   }
 }
 

@@ -12,6 +12,7 @@ import { withDirectory } from "../../../shared/caches/engine/container-root.ts";
 import { KNOWN_CACHE_PATHS } from "../../../shared/caches/engine/settings.ts";
 import { IMAGES, KINDS, prepareDocker } from "../../support/docker.ts";
 import { makeDirectory, makePlace } from "../../support/place.ts";
+import { fill as fillCache } from "./empty-place.ts";
 
 const [HOME] = KNOWN_CACHE_PATHS;
 const { signal } = new AbortController();
@@ -21,18 +22,7 @@ for (const kind of KINDS)
   describe(`containers of a real engine, ${kind}`, () => {
     const host = prepareDocker(kind);
 
-    /** Puts two files of 5000 and 123 bytes into a directory, one of them deeper. */
-    const fill = (id: string, path: string = HOME) => {
-      host.inside(id, "mkdir", "-p", `${path}/deep/er`);
-      host.inside(
-        id,
-        "sh",
-        "-c",
-        `head -c 5000 /dev/zero > "$1/a"; head -c 123 /dev/zero > "$1/deep/er/b"`,
-        "sh",
-        path,
-      );
-    };
+    const fill = (id: string, path?: string) => fillCache(host, id, path);
 
     async function measure(id: string, path: string = HOME, ways?: Parameters<typeof measureDirectory>[3]["ways"]) {
       const engine = await host.engine();
