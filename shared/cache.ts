@@ -18,12 +18,14 @@ import type { Change } from "./change.ts";
 import type { Action, PlannedCache } from "./plan.ts";
 import { printable } from "./printable.ts";
 import { draftRemote, isRemoteChange } from "./remote.ts";
-import type { Found, Scan } from "./scan.ts";
+import type { Depth, Found, Scan } from "./scan.ts";
 
 /** How to scan, whatever the kind. */
 interface ScanOptions {
   /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
   readonly expiredBefore?: number | undefined;
+  /** How closely to look at directory caches; in full unless said. */
+  readonly depth?: Depth | undefined;
   /** What is to go from managed caches beyond what their settings say. */
   readonly eviction?: EvictionRequest | undefined;
 }
@@ -169,6 +171,7 @@ export function joinScans(scans: readonly Scan[]): Scan {
     found: scans.flatMap(({ found }) => found),
     troubles: scans.flatMap(({ troubles }) => troubles),
     skipped: scans.flatMap(({ skipped = [] }) => skipped),
+    inOrder: scans.flatMap(({ inOrder = [] }) => inOrder),
   };
 }
 

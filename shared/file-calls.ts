@@ -72,7 +72,12 @@ const ON_THIS_HOST = new Set(
   [0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0x01021994, 0x794c7630].map(String),
 );
 
+/** Whether a file system of this type lies on a disk of this host. */
+export function isOnThisHost(fileSystem: string): boolean {
+  return ON_THIS_HOST.has(fileSystem);
+}
+
 /** How to call file systems of these types: {@link pooledCalls} unless all of them are known to answer at once. */
 export function callsFor(fileSystems: readonly string[]): FileCalls {
-  return platform === "linux" && fileSystems.every((type) => ON_THIS_HOST.has(type)) ? directCalls : pooledCalls;
+  return platform === "linux" && fileSystems.every(isOnThisHost) ? directCalls : pooledCalls;
 }

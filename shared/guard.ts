@@ -2,7 +2,7 @@ import { Type, type Static } from "typebox";
 
 import type { Configuration } from "./config.ts";
 import { passportDifference, type Passport, type RootState, type Since } from "./passport.ts";
-import type { Scan } from "./scan.ts";
+import type { SeenCache } from "./scan.ts";
 import { formatSeconds, parseDuration } from "./units.ts";
 
 /** The guards that can be overridden for one run by naming them. A root that is not there cannot be allowed away. */
@@ -83,7 +83,7 @@ export function guardLosses(
 
 /** Ages mean nothing while clock and storage disagree. */
 export function guardClock(
-  { caches }: Pick<Scan, "caches">,
+  caches: readonly Pick<SeenCache, "cache" | "mtimeMs">[],
   now: number,
   { guards }: Configuration,
   allow: readonly GuardName[],

@@ -5,7 +5,7 @@ import { findWitnesses } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
 import { CacheOpsError } from "./errors.ts";
-import { countByProblem } from "./finding.ts";
+import { countByProblem, type Problem } from "./finding.ts";
 import { guardClock, guardLosses, guardRoots, type GuardedRoot } from "./guard.ts";
 import { newId } from "./ids.ts";
 import { assertConfined } from "./library.ts";
@@ -16,7 +16,7 @@ import { cacheOf, type Plan, type Skipped } from "./plan.ts";
 import { keepForNarrowed } from "./planned-blob.ts";
 import { loadPlan, savePlan } from "./plans.ts";
 import { select, type Selection } from "./policy.ts";
-import type { Found, Scan } from "./scan.ts";
+import type { Depth, Found, Scan } from "./scan.ts";
 import { parseDuration } from "./units.ts";
 import { matches } from "./validate.ts";
 
@@ -30,6 +30,8 @@ export interface PlanRequest {
   readonly selection: Selection;
   /** repair: also bring entries of the older format up to date. */
   readonly migrate: boolean;
+  /** cleanup: how closely to look; by names unless said, and in full where the problems ask for it. */
+  readonly depth?: Depth | undefined;
   /** evict: what is to go beyond what the settings of the managed caches say. */
   readonly eviction?: EvictionRequest | undefined;
 }
@@ -57,10 +59,12 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
     selection.problems.includes("expired") && selection.olderThanSeconds !== undefined
       ? context.now() - selection.olderThanSeconds * 1000
       : undefined;
+  const isByName = request.operation === "cleanup" && selection.problems.every(isToldByNames);
+  const depth = isByName ? (request.depth ?? "names") : "full";
   const scans =
     atRoots.length > 0
       ? []
-      : await scanKinds(chosenRoots, passports, { expiredBefore, eviction: request.eviction }, context);
+      : await scanKinds(chosenRoots, passports, { expiredBefore, depth, eviction: request.eviction }, context);
   const scan = joinScans(scans.map((part) => part.scan));
   const legacy: Found[] = [];
   if (request.migrate) for (const { kind, scan } of scans) legacy.push(...(await kind.findLegacy(scan)));
@@ -72,7 +76,12 @@ export async function makePlan(request: PlanRequest, context: Context): Promise<
   const blocked = [
     ...atRoots,
     ...guardLosses(losses, selected.length, context.configuration, selection.allow),
-    ...guardClock(scan, context.now(), context.configuration, selection.allow),
+    ...guardClock(
+      [...scan.caches, ...(scan.inOrder ?? []).map(({ newest }) => newest)],
+      context.now(),
+      context.configuration,
+      selection.allow,
+    ),
   ];
   const caches = scan.caches.map(({ cache, file, content }) => ({ cache, file, seen: content }));
   const chosen = new Set(selected);
@@ -167,6 +176,11 @@ export function storePlan(
   return { plan, digest: savePlan(context.state(), plan) };
 }
 
+/** Problems that show in the names in a directory, so that media that is there under its name need not be looked at. */
+function isToldByNames(problem: Problem): boolean {
+  return problem === "orphaned" || problem === "superseded" || problem === "leftover";
+}
+
 /** Scans the chosen caches, each kind in its own roots. */
 async function scanKinds(
   chosen: readonly KindRoots[],
@@ -251,8 +265,8 @@ async function changesFor({ operation, selection }: PlanRequest, selected: reado
  * What a root has lost: entries whose media is gone and was found nowhere else. As soon as one of them is to be removed
  * all of them count, also those that filters leave for another time, or a lost disk would be forgotten bit by bit.
  */
-function lossOf(root: string, { caches, found }: Scan, selected: readonly Found[]) {
-  const entries = caches.reduce((sum, cache) => (cache.root === root ? sum + cache.entries : sum), 0);
+function lossOf(root: string, { caches, inOrder = [], found }: Scan, selected: readonly Found[]) {
+  const entries = [...caches, ...inOrder].reduce((sum, one) => (one.root === root ? sum + one.entries : sum), 0);
   const isLost = (item: Found) =>
     item.root === root && item.movedTo === undefined && item.finding.problem === "orphaned";
   return { root, entries, lost: selected.some(isLost) ? found.filter(isLost).length : 0 };

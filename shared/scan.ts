@@ -47,11 +47,29 @@ export interface SeenCache {
   readonly inUseBy: string | undefined;
 }
 
+/**
+ * How closely to look. `full`: every fingerprint is compared with its media. `names`: an entry is in order while its
+ * media is there under a name of its own, and directories that did not change since the last look are passed over.
+ * `fast`: the same, but a cache that was written in place is not noticed.
+ */
+export type Depth = "full" | "names" | "fast";
+
+/** Caches in order of one root, of which no more was kept than these sums. */
+export interface InOrder {
+  readonly root: string;
+  caches: number;
+  entries: number;
+  /** The one modified last, in milliseconds since 1970; with none the path is empty. */
+  newest: { readonly cache: string; readonly mtimeMs: number };
+}
+
 /** Everything a scan of some roots saw. Holds no file contents. */
 export interface Scan {
   readonly caches: readonly SeenCache[];
   readonly found: readonly Found[];
   readonly troubles: readonly Trouble[];
+  /** Caches in order that are not among `caches`: a look by names keeps nothing of them. */
+  readonly inOrder?: readonly InOrder[];
   /** What the scan itself left alone, and by which rule. */
   readonly skipped?: readonly Skipped[];
 }

@@ -83,6 +83,11 @@ const MIGRATIONS = [
   ) STRICT;
   CREATE INDEX jellyfin_steps_by_server ON jellyfin_steps (server, does, what, id);
 `,
+  `
+  CREATE TABLE remembered (
+    root TEXT PRIMARY KEY, format INTEGER NOT NULL, paths BLOB NOT NULL, notes BLOB NOT NULL
+  ) STRICT;
+`,
 ] as const;
 
 const VERSION = MIGRATIONS.length;

@@ -35,6 +35,12 @@ export const cleanup = defineOperation({
         Type.Boolean({ description: "For cron: leave caches alone that were written lately." }),
       ),
       minAge: DurationText("Leave caches alone that were written within this time. Unattended: 24h."),
+      full: Type.Optional(
+        Type.Boolean({ description: "Compare every fingerprint, and pass over nothing for not having changed." }),
+      ),
+      fast: Type.Optional(
+        Type.Boolean({ description: "Trust the times of directories: a cache written in place is not noticed." }),
+      ),
       allow: Allow,
       from: From,
       only: Only,
@@ -57,6 +63,7 @@ export const cleanup = defineOperation({
         paths: input.paths ?? [],
         kinds: input.kind,
         migrate: false,
+        depth: input.full === true ? "full" : input.fast === true ? "fast" : undefined,
         selection: {
           problems: input.changed === true ? [...new Set([...problems, "changed" as const])] : problems,
           olderThanSeconds: input.olderThan === undefined ? undefined : parseDuration(input.olderThan),

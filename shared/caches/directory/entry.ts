@@ -40,6 +40,12 @@ export function readEntry(bytes: Buffer, member: Member): Entry | NotAnEntry {
   };
 }
 
+/** The first name that the entry of a member gives its media; `undefined` when there is none. */
+export function nameIn(bytes: Buffer, member: Member): string | undefined {
+  const entry = readEntry(bytes, member);
+  return typeof entry === "string" ? undefined : entry.names[0];
+}
+
 /** The entries' positions by key: a key that occurs twice means its last occurrence, as Python reads it. */
 export function membersByKey(spans: ObjectSpans): Map<string, { readonly last: Member; readonly indexes: number[] }> {
   const byKey = new Map<string, { last: Member; indexes: number[] }>();

@@ -10,6 +10,11 @@ export function fingerprint(name: string, size: bigint, mtimeNs: bigint): string
   return hash("sha256", `${name}|${size}|${pythonFloat(pythonMtime(mtimeNs))}`, "hex");
 }
 
+/** {@link fingerprint} of what an entry records: `size` in bytes, `mtime` in seconds since 1970. */
+export function recordedFingerprint(name: string, size: number, mtime: number): string {
+  return hash("sha256", `${name}|${size}|${pythonFloat(mtime)}`, "hex");
+}
+
 const NS_PER_SECOND = 1_000_000_000n;
 
 /** `os.stat().st_mtime` of CPython: whole seconds (floored) plus nanoseconds, added as doubles. */

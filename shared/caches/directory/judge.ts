@@ -10,7 +10,7 @@ import type { Found } from "../../scan.ts";
 import type { Listing } from "../../walk.ts";
 import type { Member } from "./document.ts";
 import { readEntry, type Entry } from "./entry.ts";
-import { fingerprint, sameMomentAt } from "./fingerprint.ts";
+import { fingerprint, recordedFingerprint, sameMomentAt } from "./fingerprint.ts";
 import { CACHE_NAME, isComponent } from "./names.ts";
 
 /** The surroundings a cache is judged in. */
@@ -84,16 +84,38 @@ export async function judge(
       add(key, entry.names[0] ?? null, expired(entry.lastSeen, around.expiredBefore), entry.lastSeen);
   }
   if (open.length > 0) {
-    const names = [...around.listing.names].flatMap(([name, type]) =>
-      type === "file" || type === "symlink" ? [name] : [],
-    );
-    const here = new Map((await Promise.all(names.map(look))).map((file) => [file.hash, file]));
+    const names = open.every(isOfItsName) ? [] : [...around.listing.names].filter(([, type]) => canBeMedia(type));
+    const here = new Map((await Promise.all(names.map(([name]) => look(name)))).map((file) => [file.hash, file]));
     for (const entry of open) {
       const verdict = await judgeEntry(entry, { ...around, look, twinOf, here, entries });
       add(entry.key, entry.names[0] ?? null, verdict, entry.lastSeen);
     }
   }
   return found;
+}
+
+/**
+ * Whether the names in a directory say that every entry is in order, `named` being the names that these give: each is
+ * there as a file, and no two are the same. Whether the media is still the same, only a look at it says.
+ */
+export function areInOrderByName(named: readonly (string | undefined)[], { names }: Listing): boolean {
+  const isThere = (name: string | undefined) => name !== undefined && names.get(name) === "file";
+  return named.every(isThere) && new Set(named).size === named.length;
+}
+
+/** Whether the key is that of a file of this name, size and time. Then no other file can have it: it holds the name. */
+function isOfItsName({ key, names: [name], size, mtime }: Entry): boolean {
+  return (
+    name !== undefined &&
+    size !== undefined &&
+    mtime !== undefined &&
+    name.isWellFormed() &&
+    recordedFingerprint(name, size, mtime) === key
+  );
+}
+
+function canBeMedia(type: string): boolean {
+  return type === "file" || type === "symlink";
 }
 
 type Look = (name: string) => Promise<Media>;

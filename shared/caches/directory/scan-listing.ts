@@ -10,8 +10,9 @@ import type { Found, SeenCache } from "../../scan.ts";
 import { withTimeLimit } from "../../time-limit.ts";
 import type { Listing } from "../../walk.ts";
 import { readDocument } from "./document.ts";
-import { lastByKey } from "./entry.ts";
-import { judge } from "./judge.ts";
+import { lastByKey, nameIn } from "./entry.ts";
+import { areInOrderByName, judge } from "./judge.ts";
+import type { OrderedCache } from "./remembered.ts";
 import { surplusOf, type Surplus } from "./leftovers.ts";
 import { CACHE_NAME, MEDIABOX_TEMP_NAME } from "./names.ts";
 
@@ -23,6 +24,11 @@ export interface ScanLimits {
   readonly timeLimitSeconds: number;
   /** Entries in order that were last written before this moment (ms since 1970) are `expired`. */
   readonly expiredBefore: number | undefined;
+  /**
+   * What entries are held against first. `names`: a cache is in order when the media of each of its entries is there
+   * under a name of its own; where that is not so, all of it is judged by fingerprints.
+   */
+  readonly compare: "fingerprints" | "names";
 }
 
 /** What was found in one directory. */
@@ -30,6 +36,8 @@ export interface ListingScan {
   readonly seen?: SeenCache;
   readonly found: readonly Found[];
   readonly trouble?: Trouble;
+  /** In place of `seen`: names were all it took to find everything in order. */
+  readonly inOrder?: OrderedCache;
 }
 
 /**
@@ -86,11 +94,14 @@ async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits)
     };
   }
   const entries = lastByKey(reading.spans);
-  const found = await judge(read.bytes, entries, {
-    ...limits,
-    listing,
-    presenceOf: (path) => presenceOf(path, limits.timeLimitSeconds),
-  });
+  const around = { ...limits, listing, presenceOf: (path: string) => presenceOf(path, limits.timeLimitSeconds) };
+  const isInOrder =
+    limits.compare === "names" &&
+    areInOrderByName(
+      [...entries.values()].map((member) => nameIn(read.bytes, member)),
+      listing,
+    );
+  const found = isInOrder ? [] : await judge(read.bytes, entries, around);
   return { seen: { ...seen, entries: entries.size }, found };
 }
 

@@ -1,18 +1,21 @@
 import { availableParallelism } from "node:os";
 import { clearInterval, setInterval } from "node:timers";
+import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
 import { CacheOpsError } from "../../errors.ts";
+import { presenceNow } from "../../presence.ts";
 import { throwIfAborted } from "../../time-limit.ts";
 import { walk, type Listing, type Place, type WalkOptions } from "../../walk.ts";
-import type { Batch, BatchResult, Task, ThreadData } from "./scan-thread.ts";
+import { lookInto, type LookResult, type Task } from "./look.ts";
+import type { Batch, ThreadData } from "./scan-thread.ts";
 
 /*
  * A walk of many directories, with threads. What they do is synchronous, because that is several times as fast; so they
  * may hang where a share does.
  *
- * (T1) The main thread never makes a synchronous call. It goes round directory by directory until the time that
- *      threads take to start is small beside the work, then it only hands out and takes in.
+ * (T1) The main thread makes no synchronous call but to disks of this host, where nothing hangs. It goes round by itself
+ *      until the time that threads take to start is small beside the work, then it only hands out and takes in.
  * (T2) A directory is handed to one thread, and counts when that has answered for the whole batch it came in.
  * (T3) A thread that gives no sign of life for as long as one system call may take is left to itself and asked nothing
  *      more. What it was given goes to the plain walk, which has a time limit for each call and says what hangs.
@@ -27,13 +30,20 @@ export interface ThreadedWalk extends WalkOptions {
   /** The time, in milliseconds since 1970. */
   readonly now: () => number;
   /** Takes what a thread found in these directories. */
-  readonly take: (result: BatchResult, places: readonly Place[]) => void;
+  readonly take: (result: LookResult, places: readonly Place[]) => void;
+  /** Which of the directories below those that were looked into by threads are to be looked into, too. */
+  readonly choose: (below: readonly Place[]) => readonly Place[];
+  /** The places in `from` answer at once, so that this thread begins with them itself. */
+  readonly isLocal: boolean;
 }
 
 /** Fewer directories than this are not worth a thread. */
 const FEW = 8;
 
-/** Walks as {@link walk} does, with threads when it takes long: a directory is either visited, or its result is taken. */
+/**
+ * Walks as {@link walk} does, with threads when it takes long: a directory is either visited, or what was found in it is
+ * taken.
+ */
 export async function walkWithThreads(
   roots: readonly string[],
   options: ThreadedWalk,
@@ -41,10 +51,26 @@ export async function walkWithThreads(
 ): Promise<void> {
   const begun = performance.now();
   const isEnough = (left: number) => left >= FEW && performance.now() - begun >= options.threadsAfterMs;
-  const left = await walk(roots, { ...options, isEnough }, visit);
+  const left = await (options.isLocal ? walkHere(options, isEnough) : walk(roots, { ...options, isEnough }, visit));
   if (left.length === 0) return;
   const unanswered = await inThreads(left, options);
   await walk(roots, { ...options, from: unanswered }, visit);
+}
+
+/** Looked into in one stretch, so that others get their turn. */
+const STRETCH = 16;
+
+async function walkHere(options: ThreadedWalk, isEnough: (left: number) => boolean): Promise<readonly Place[]> {
+  const pending = [...(options.from ?? [])];
+  while (pending.length > 0 && !isEnough(pending.length)) {
+    throwIfAborted(options.signal);
+    const places = pending.splice(-STRETCH);
+    const result = await lookInto(places, options.task, options.now(), presenceNow);
+    for (const place of options.choose(result.below)) pending.push(place);
+    options.take(result, places);
+    await setImmediate();
+  }
+  return pending;
 }
 
 /** As many as there are processors, within these: two also hide each other's waiting, more than four only use memory. */
@@ -63,7 +89,7 @@ interface Thread {
 }
 
 async function inThreads(places: readonly Place[], options: ThreadedWalk): Promise<readonly Place[]> {
-  const { signal, timeLimitSeconds, task, now, take } = options;
+  const { signal, timeLimitSeconds, task, now, take, choose } = options;
   throwIfAborted(signal);
   const pending = [...places];
   const unanswered: Place[] = [];
@@ -83,10 +109,10 @@ async function inThreads(places: readonly Place[], options: ThreadedWalk): Promi
     }
     if ([...threads].every(({ given }) => given.length === 0)) resolve();
   };
-  const takeIn = (thread: Thread, result: BatchResult) => {
+  const takeIn = (thread: Thread, result: LookResult) => {
     const places = thread.given.shift();
     if (places === undefined || !threads.has(thread)) return;
-    for (const place of result.below) pending.push(place);
+    for (const place of choose(result.below)) pending.push(place);
     take(result, places);
     handOut();
   };
@@ -104,7 +130,7 @@ async function inThreads(places: readonly Place[], options: ThreadedWalk): Promi
     handOut();
   };
   for (const thread of threads) {
-    thread.worker.on("message", (result: BatchResult) => takeIn(thread, result));
+    thread.worker.on("message", (result: LookResult) => takeIn(thread, result));
     thread.worker.on("error", (error) => {
       if (threads.has(thread)) reject(error);
     });
