@@ -109,7 +109,13 @@ export function placesBelow({ root, path, names }: Listing, skip?: (name: string
 /** Reads one directory synchronously, for a thread of its own. `undefined` when it cannot be read, which is reported. */
 export function listNow(place: Place, onTrouble: (trouble: Trouble) => void): Listing | undefined {
   try {
-    return listingOf(place, readdirSync(place.path, HOW_TO_READ), onTrouble);
+    const names = new Map<string, NameType>();
+    for (const entry of readdirSync(place.path, { withFileTypes: true })) names.set(entry.name, typeOf(entry));
+    // What could not be decoded has this character in its place, and so may a name that really holds it.
+    for (const name of names.keys()) {
+      if (name.includes("\ufffd")) return listingOf(place, readdirSync(place.path, HOW_TO_READ), onTrouble);
+    }
+    return { ...place, names };
   } catch (error) {
     return unreadable(place, error, onTrouble);
   }

@@ -1,16 +1,17 @@
 /** The part of JavaScript's WebAssembly that is used: TypeScript only has it together with a browser's page. */
 declare namespace WebAssembly {
-  class Memory {
-    constructor(size: { readonly initial: number });
+  interface Memory {
     readonly buffer: ArrayBuffer;
     /** Adds pages of 64 KB. Views of the buffer before are of no use any more. */
-    grow(pages: number): number;
+    readonly grow: (pages: number) => number;
   }
-  class Module {
-    constructor(code: Uint8Array);
+  const Memory: new (size: { readonly initial: number }) => Memory;
+  interface Module {
+    readonly [Symbol.toStringTag]: string;
   }
-  class Instance {
-    constructor(module: Module, imports: { readonly env: { readonly memory: Memory } });
-    readonly exports: unknown;
-  }
+  const Module: new (code: Uint8Array) => Module;
+  const Instance: new (
+    module: Module,
+    imports: { readonly env: { readonly memory: Memory } },
+  ) => { readonly exports: unknown };
 }

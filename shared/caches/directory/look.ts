@@ -25,16 +25,20 @@ export interface LookResult {
   readonly notes: Float64Array;
 }
 
-/**
- * Looks into some directories by synchronous calls; `now` is in milliseconds since 1970, `lookNow` a look at one file. `onPlace`
- * hears of each directory before it is looked into.
- */
+/** What is asked of the file system, and who hears of it. */
+interface LookCalls {
+  /** One look at a media file. */
+  readonly lookNow: (path: string) => Presence;
+  /** Hears of each directory before it is looked into. */
+  readonly onPlace?: () => void;
+}
+
+/** Looks into some directories by synchronous calls; `now` is in milliseconds since 1970. */
 export async function lookInto(
   places: readonly Place[],
   task: Task,
   now: number,
-  lookNow: (path: string) => Presence,
-  onPlace: () => void = () => undefined,
+  { lookNow, onPlace }: LookCalls,
 ): Promise<LookResult> {
   const notes = new Float64Array(places.length * NOTE_LENGTH);
   const result: LookResult = { below: [], caches: [], found: [], homes: [], troubles: [], notes };
@@ -46,7 +50,7 @@ export async function lookInto(
   };
   const { below, caches, found, homes, troubles } = result;
   for (const [index, place] of places.entries()) {
-    onPlace();
+    onPlace?.();
     const times = task.does === "judge" && task.limits.compare === "names" ? statsNow(place.path) : undefined;
     const troublesBefore = troubles.length;
     const listing = listNow(place, (trouble) => troubles.push(trouble));

@@ -32,5 +32,7 @@ function lookNow(path: string): Presence {
 
 let earlier: Promise<void> = Promise.resolve();
 parentPort?.on("message", ({ places, now }: Batch) => {
-  earlier = earlier.then(async () => parentPort?.postMessage(await lookInto(places, task, now, lookNow, alive)));
+  earlier = earlier.then(async () =>
+    parentPort?.postMessage(await lookInto(places, task, now, { lookNow, onPlace: alive })),
+  );
 });

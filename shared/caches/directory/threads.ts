@@ -51,7 +51,9 @@ export async function walkWithThreads(
 ): Promise<void> {
   const begun = performance.now();
   const isEnough = (left: number) => left >= FEW && performance.now() - begun >= options.threadsAfterMs;
-  const left = await (options.isLocal ? walkHere(options, isEnough) : walk(roots, { ...options, isEnough }, visit));
+  const left = await (options.isLocal
+    ? walkHere([...(options.from ?? [])], options, isEnough)
+    : walk(roots, { ...options, isEnough }, visit));
   if (left.length === 0) return;
   const unanswered = await inThreads(left, options);
   await walk(roots, { ...options, from: unanswered }, visit);
@@ -60,12 +62,16 @@ export async function walkWithThreads(
 /** Looked into in one stretch, so that others get their turn. */
 const STRETCH = 16;
 
-async function walkHere(options: ThreadedWalk, isEnough: (left: number) => boolean): Promise<readonly Place[]> {
-  const pending = [...(options.from ?? [])];
+/** Looks into directories in this thread, until none is left or it is enough. */
+async function walkHere(
+  pending: Place[],
+  options: ThreadedWalk,
+  isEnough: (left: number) => boolean,
+): Promise<readonly Place[]> {
   while (pending.length > 0 && !isEnough(pending.length)) {
     throwIfAborted(options.signal);
     const places = pending.splice(-STRETCH);
-    const result = await lookInto(places, options.task, options.now(), presenceNow);
+    const result = await lookInto(places, options.task, options.now(), { lookNow: presenceNow });
     for (const place of options.choose(result.below)) pending.push(place);
     options.take(result, places);
     await setImmediate();
@@ -89,12 +95,14 @@ interface Thread {
 }
 
 async function inThreads(places: readonly Place[], options: ThreadedWalk): Promise<readonly Place[]> {
-  const { signal, timeLimitSeconds, task, now, take, choose } = options;
+  const { signal, timeLimitSeconds, task, now, take, choose, isLocal } = options;
   throwIfAborted(signal);
   const pending = [...places];
   const unanswered: Place[] = [];
   const count = Math.min(Math.max(FEWEST_THREADS, availableParallelism()), MOST_THREADS);
-  const threads = new Set(Array.from({ length: count }, () => startThread(task)));
+  // Where nothing hangs, this thread is one of them.
+  const threads = new Set(Array.from({ length: isLocal ? count - 1 : count }, () => startThread(task)));
+  let isBusyHere = false;
   const { promise: over, resolve, reject } = Promise.withResolvers<void>();
 
   const handOut = () => {
@@ -107,7 +115,18 @@ async function inThreads(places: readonly Place[], options: ThreadedWalk): Promi
         thread.worker.postMessage(batch);
       }
     }
-    if ([...threads].every(({ given }) => given.length === 0)) resolve();
+    if (isLocal && !isBusyHere && pending.length > 0) void workHere();
+    if (!isBusyHere && [...threads].every(({ given }) => given.length === 0)) resolve();
+  };
+  const workHere = async () => {
+    isBusyHere = true;
+    try {
+      await walkHere(pending, options, () => threads.size === 0);
+    } catch (error) {
+      reject(error);
+    }
+    isBusyHere = false;
+    handOut();
   };
   const takeIn = (thread: Thread, result: LookResult) => {
     const places = thread.given.shift();
