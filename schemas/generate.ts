@@ -6,13 +6,15 @@ import { EXIT_CODES } from "../cli/exit-codes.ts";
 import { openApi } from "../mcp-server/openapi.ts";
 import { Configuration, MediaboxCache, operations, Plan, Report } from "../shared/index.ts";
 import { manifest, operationsTable } from "./extension-manifest.ts";
+import { outlineCode } from "./outline-code.ts";
 
 /*
  * Writes everything that is derived from the registry: the JSON Schemas in this directory, the tables of the README,
- * the commands and settings of the extension. With --check it writes nothing and fails when something is out of date.
+ * the commands and settings of the extension, the compiled part that reads caches. With --check it writes nothing and fails when something is out of date.
  */
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const DIRECTORY_CACHES = "shared/caches/directory";
 const DIALECT = "https://json-schema.org/draft/2020-12/schema";
 
 const EFFECTS = { read: "nothing", write: "caches", destroy: "caches, removes" } as const;
@@ -30,6 +32,7 @@ const files = new Map<string, string>([
   ["extension/operations.json", operationsTable()],
   ["extension/package.json", manifest(`${root}extension/package.json`)],
   ["README.md", readme()],
+  [`${DIRECTORY_CACHES}/outline-code.ts`, await outlineCode(`${root}${DIRECTORY_CACHES}/outline.as`)],
 ]);
 
 const outdated = [...files].filter(([file, text]) => textOf(file) !== text).map(([file]) => file);

@@ -1,6 +1,13 @@
 import { isUtf8 } from "node:buffer";
 
-import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-bytes.ts";
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
 /** Where a JSON value stands in the bytes, `[start, end)`, and what it begins with. */
 export interface Value {
@@ -144,7 +151,7 @@ function skipKey(bytes: Buffer, at: number): number {
 }
 
 /** The offset behind the string whose opening quote is at `at`, or a negative number when it is not valid. */
-export function skipString(bytes: Buffer, at: number): number {
+function skipString(bytes: Buffer, at: number): number {
   let position = at + 1;
   for (;;) {
     const byte = bytes[position];
@@ -172,7 +179,7 @@ const WORDS = new Map(
 );
 
 /** The offset behind the number or literal at `at`, or a negative number when there is none. */
-export function skipPrimitive(bytes: Buffer, at: number): number {
+function skipPrimitive(bytes: Buffer, at: number): number {
   const first = bytes[at] === 0x2d ? at + 1 : at;
   if (!isDigit(bytes[first])) return skipWord(bytes, at, first);
   let position = bytes[first] === 0x30 ? first + 1 : skipDigits(bytes, first);
