@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 
+import { CacheOpsError } from "../errors.ts";
 import { STALE } from "../finding.ts";
 import { defineOperation } from "../operation.ts";
 import { planOutcome, PlanSummary, planView, summaryOf } from "../plan-summary.ts";
@@ -9,6 +10,14 @@ import { Allow, Detail, DurationText, Exclude, From, Include, Kinds, Only, Paths
 
 /** Problems a cleanup may act on; `changed` only when it is asked for. */
 const Removable = Type.Enum([...STALE, "changed"], { description: "A problem to act on." });
+
+function depthOf({ full = false, fast = false }: { readonly full?: boolean; readonly fast?: boolean }) {
+  if (full && fast) {
+    throw new CacheOpsError("invalid_input", "full and fast ask for opposite things", { hint: "Give one of them." });
+  }
+  if (full) return "full";
+  return fast ? "fast" : undefined;
+}
 
 /** Plans the removal of stale entries. */
 export const cleanup = defineOperation({
@@ -63,7 +72,7 @@ export const cleanup = defineOperation({
         paths: input.paths ?? [],
         kinds: input.kind,
         migrate: false,
-        depth: input.full === true ? "full" : input.fast === true ? "fast" : undefined,
+        depth: depthOf(input),
         selection: {
           problems: input.changed === true ? [...new Set([...problems, "changed" as const])] : problems,
           olderThanSeconds: input.olderThan === undefined ? undefined : parseDuration(input.olderThan),
