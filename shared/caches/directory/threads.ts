@@ -173,7 +173,8 @@ function startThread(task: Task): Thread {
   const pulse = new Int32Array(new SharedArrayBuffer(4));
   const workerData: ThreadData = { task, pulse };
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./scan-thread.${extension}`, import.meta.url), { workerData });
+  const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+  const worker = new Worker(new URL(`./scan-thread.${extension}`, import.meta.url), { workerData, resourceLimits });
   // One that hangs keeps nobody from ending.
   worker.unref();
   return { worker, pulse, given: [], lastPulse: 0, aliveAt: 0 };
