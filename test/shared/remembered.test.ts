@@ -4,6 +4,8 @@ import { readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, wr
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
+import { cleanupChange } from "../../shared/caches/directory/changes.ts";
+import { draftDirectory } from "../../shared/caches/directory/draft.ts";
 import { recall } from "../../shared/caches/directory/recall.ts";
 import { loadRemembered } from "../../shared/caches/directory/remembered-store.ts";
 import { scanDirectories } from "../../shared/caches/directory/scan.ts";
@@ -267,5 +269,28 @@ describe("a root", () => {
       execFileSync("umount", ["-l", inner]);
     }
     assert.equal(await areLocal([{ ...passport, fileSystem: String(0x6969) }]), false);
+  });
+});
+
+describe("an entry that is to move to another cache", () => {
+  it("stays where that has it by now, which nobody compared when it was found to be in order", async () => {
+    const root = makePlace("moving");
+    const [from, to] = ["from", "to"].map((name) => join(root, name));
+    const [media = ""] = makeMovies(makeDirectory(from ?? ""), ["one.mkv"]);
+    makeMovies(makeDirectory(to ?? ""), ["other.mkv"]);
+    renameSync(media, join(to ?? "", "one.mkv"));
+    const context = makeContext();
+    const { found } = await look(root, context);
+    const [item] = found;
+    assert.equal(item?.movedTo, join(to ?? "", CACHE));
+    const change = { ...cleanupChange(item), id: 1 };
+    const { actions } = await draftDirectory([change], []);
+    assert.equal(actions.length, 2);
+    writeCache(
+      to ?? "",
+      ["one.mkv", "other.mkv"].map((name) => entryFor(join(to ?? "", name))),
+    );
+    const { actions: none, skipped } = await draftDirectory([change], []);
+    assert.deepEqual([none, skipped.map(({ rule }) => rule)], [[], ["new_home_cannot_take_it"]]);
   });
 });

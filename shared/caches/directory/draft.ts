@@ -140,7 +140,9 @@ function makeDesk(seen: readonly PlannedCache[]) {
     // Where only mediabox's temp file is, that is the cache: a new one beside it would make it look abandoned.
     const taken = sheet?.bytes === undefined ? await readForDraft(join(dirname(cache), MEDIABOX_TEMP_NAME)) : undefined;
     const isReadable = sheet?.bytes === undefined ? taken === undefined : spans !== undefined;
-    if (sheet === undefined || texts.length < byKey.size || !isReadable) {
+    // Whoever wrote it since it was judged knows more of the media than we bring along.
+    const isThere = spans?.members.some(({ key }) => byKey.has(key)) ?? false;
+    if (sheet === undefined || texts.length < byKey.size || !isReadable || isThere) {
       for (const change of coming) skip(change, "new_home_cannot_take_it", cache);
       return undefined;
     }

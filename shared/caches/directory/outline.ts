@@ -93,7 +93,11 @@ export function outlineRoom(size: number): Outline | undefined {
     const end = numberOf(index, 4);
     return end < 0 ? undefined : decodeString(bytes, numberOf(index, 3), end);
   };
-  const names = () => Array.from({ length: count }, (_, index) => nameOf(index));
+  const names = () => {
+    const all: (string | undefined)[] = [];
+    for (let index = 0; index < count; index += 1) all.push(nameOf(index));
+    return all;
+  };
   const entries = () => {
     const byKey = new Map<string, OutlinedEntry>();
     for (let index = 0; index < count; index += 1) {

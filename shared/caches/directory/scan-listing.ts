@@ -82,7 +82,7 @@ async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits)
     file,
     root: listing.root,
     content: read.content,
-    mtimeMs: Number(read.identity.mtimeNs / 1_000_000n),
+    mtimeMs: Math.floor(millisecondsOf(read.identity.mtimeNs)),
     inUseBy: surplus.inUseBy,
   };
   const reading = readDocument(read.bytes);
@@ -103,6 +103,11 @@ async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits)
     );
   const found = isInOrder ? [] : await judge(read.bytes, entries, around);
   return { seen: { ...seen, entries: entries.size }, found };
+}
+
+/** A time as `Stats` has it, rounded in its last digits; so by either way a file has the same one. */
+function millisecondsOf(ns: bigint): number {
+  return Number(ns / 1_000_000_000n) * 1000 + Number(ns % 1_000_000_000n) / 1e6;
 }
 
 /** The real path of a cache file that may be a link; `undefined` when it leads out of the library. */

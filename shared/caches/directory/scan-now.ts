@@ -37,7 +37,7 @@ export async function scanNow(
   const isByName = limits.compare === "names";
   if (type === undefined) return isByName ? { found: [], inOrder: NO_CACHE } : { found: [] };
   if (type !== "file") return undefined;
-  const read = readNow(listing, realPathOf);
+  const read = readNow(`${path}/${CACHE_NAME}`);
   const outlined = read && outlineRoom(read.size);
   if (read === undefined || outlined === undefined) return undefined;
   if (isByName && areInOrderByName(outlined.names(), listing)) {
@@ -47,9 +47,9 @@ export async function scanNow(
   const around = { ...limits, listing, presenceOf: async (path: string) => lookNow(path) };
   const { bytes } = outlined;
   const found = keys.length === 0 ? [] : await judge(bytes, outlined.entries(), around, { keys, media });
-  const { file, size } = read;
-  const content = { sha256: hash("sha256", bytes, "hex"), size };
-  const about = { content, mtimeMs: read.wholeMs, entries: outlined.count, inUseBy: undefined };
+  const content = { sha256: hash("sha256", bytes, "hex"), size: read.size };
+  const about = { content, mtimeMs: Math.floor(read.mtimeMs), entries: outlined.count, inUseBy: undefined };
+  const file = join(realPathOf(root), relative(root, path), CACHE_NAME);
   return { seen: { kind: "directory", cache: join(path, CACHE_NAME), file, root, ...about }, found };
 }
 
@@ -78,20 +78,15 @@ function differingNow(
 const MAX_BYTES = 32 * 1024 * 1024;
 
 interface Read {
-  /** Real path of the cache file. */
-  readonly file: string;
   readonly size: number;
   readonly mtimeMs: number;
   readonly ctimeMs: number;
-  /** The modification time without a fraction, which the number above may have rounded up. */
-  readonly wholeMs: number;
 }
 
-/** Reads the cache of a directory as `readSeenFile` does, into the room of `outline.ts`. `undefined` where that fails. */
-function readNow({ root, path }: Listing, realPathOf: NowCalls["realPathOf"]): Read | undefined {
+/** Reads a cache file as `readSeenFile` does, into the room of `outline.ts`. `undefined` where that fails. */
+function readNow(path: string): Read | undefined {
   try {
-    const file = join(realPathOf(root), relative(root, path), CACHE_NAME);
-    const descriptor = openSync(file, READ_FLAGS);
+    const descriptor = openSync(path, READ_FLAGS);
     try {
       const before = fstatSync(descriptor);
       const { size, mtimeMs, ctimeMs } = before;
@@ -103,12 +98,9 @@ function readNow({ root, path }: Listing, realPathOf: NowCalls["realPathOf"]): R
         if (count === 0) return undefined;
         length += count;
       }
-      const after = fstatSync(descriptor, { bigint: true });
-      const isSame =
-        Number(after.size) === size &&
-        millisecondsOf(after.mtimeNs) === mtimeMs &&
-        millisecondsOf(after.ctimeNs) === ctimeMs;
-      return isSame ? { file, size, mtimeMs, ctimeMs, wholeMs: Number(after.mtimeNs / 1_000_000n) } : undefined;
+      const after = fstatSync(descriptor);
+      const isSame = after.size === size && after.mtimeMs === mtimeMs && after.ctimeMs === ctimeMs;
+      return isSame ? { size, mtimeMs, ctimeMs } : undefined;
     } finally {
       closeSync(descriptor);
     }
@@ -116,9 +108,4 @@ function readNow({ root, path }: Listing, realPathOf: NowCalls["realPathOf"]): R
     if (errnoOf(error) === undefined) throw error;
     return undefined;
   }
-}
-
-/** A time as `Stats` has it as a number. */
-function millisecondsOf(ns: bigint): number {
-  return Number(ns / 1_000_000_000n) * 1000 + Number(ns % 1_000_000_000n) / 1e6;
 }

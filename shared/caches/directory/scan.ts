@@ -80,14 +80,16 @@ export async function scanDirectories(
     if (recalls)
       for (const [index, place] of places.entries()) recalls.get(place.root)?.note(place, result.notes, index);
   };
-  await walkWithThreads(roots, { ...options, only, part, task: { does: "judge", limits }, take }, async (listing) => {
+  const task = { does: "judge", limits } as const;
+  const isAllTaken = await walkWithThreads(roots, { ...options, only, part, task, take }, async (listing) => {
     done([listing]);
     const scan = await scanListing(listing, limits, now());
     for (const item of scan.found) found.push(item);
     if (scan.seen) caches.push(scan.seen);
     if (scan.trouble) troubles.push(scan.trouble);
   });
-  if (isLocal) remember(recalls, context);
+  // A directory that nobody noted would be passed over for ever.
+  if (isLocal && isAllTaken) remember(recalls, context);
   const inOrder = recalls && [...recalls.values()].map((recall) => recall.inOrder());
   const judged = withoutShared(found, recalls ? [...caches, ...reachedByLinks(caches, recalls, passports)] : caches);
   const lost = only === undefined ? lostIn(judged) : undefined;

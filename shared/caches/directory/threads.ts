@@ -42,21 +42,22 @@ const FEW = 8;
 
 /**
  * Walks as {@link walk} does, with threads when it takes long: a directory is either visited, or what was found in it is
- * taken.
+ * taken. Returns whether of every directory of local roots a result was taken: where threads hang, the rest is visited.
  */
 export async function walkWithThreads(
   roots: readonly string[],
   options: ThreadedWalk,
   visit: (listing: Listing) => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const begun = performance.now();
   const isEnough = (left: number) => left >= FEW && performance.now() - begun >= options.threadsAfterMs;
   const left = await (options.isLocal
     ? walkHere([...(options.from ?? [])], options, isEnough)
     : walk(roots, { ...options, isEnough }, visit));
-  if (left.length === 0) return;
+  if (left.length === 0) return true;
   const unanswered = await inThreads(left, options);
   await walk(roots, { ...options, from: unanswered }, visit);
+  return unanswered.length === 0;
 }
 
 /** Looked into in one stretch, so that others get their turn. */
