@@ -1,6 +1,6 @@
-import { chmodSync, cpSync, rmSync, statSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 
-import { build, type BuildOptions, type Plugin } from "esbuild";
+import { build, transform, type BuildOptions, type Plugin } from "esbuild";
 
 import { loadValidators, writeValidators } from "./schemas/validators.ts";
 
@@ -53,21 +53,12 @@ const common: BuildOptions = {
   outbase: ".",
   plugins: [withoutUnused, lateAjv, loadValidators],
 };
-// CommonJS packages in a bundle of modules require what is built into Node. Made when the first of them does: making it
-// takes longer than all that some commands do.
-const toRequire =
-  'let _require; const require = (id) => (_require ??= globalThis.process.getBuiltinModule("node:module").createRequire(import.meta.url))(id);';
+/** What a piece of a program says where a module would say `import.meta.url`. */
+const WHERE = 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;';
 
 for (const directory of ["cli/dist", "extension/dist"]) rmSync(directory, { recursive: true, force: true });
 
-await build({
-  ...common,
-  format: "esm",
-  splitting: true,
-  entryPoints: { "cache-ops": "cli/main.ts" },
-  outdir: "cli/dist",
-  banner: { js: toRequire },
-});
+await buildInPieces({ "cache-ops": "cli/main.ts" }, "cli/dist");
 // The editor's own part is small: it only asks. The worker process, the command line and the server for agents share
 // the rest.
 await build({
@@ -78,28 +69,13 @@ await build({
   outExtension: { ".js": ".cjs" },
   external: ["vscode"],
 });
-await build({
-  ...common,
-  format: "esm",
-  splitting: true,
-  entryPoints: { worker: "extension/worker/main.ts", "cache-ops": "cli/main.ts" },
-  outdir: "extension/dist",
-  banner: { js: toRequire },
-});
+await buildInPieces({ worker: "extension/worker/main.ts", "cache-ops": "cli/main.ts" }, "extension/dist");
 
 for (const directory of ["cli/dist", "extension/dist"]) {
   await writeValidators(directory);
   // Threads share no file with the program: that keeps what it loads at its start in few pieces.
-  await build({
-    ...common,
-    format: "esm",
-    entryPoints: {
-      "lock-keeper": "shared/lock-keeper.ts",
-      "scan-thread": "shared/caches/directory/scan-thread.ts",
-    },
-    outdir: directory,
-    banner: { js: toRequire },
-  });
+  await buildInPieces({ "lock-keeper": "shared/lock-keeper.ts" }, directory);
+  await buildInPieces({ "scan-thread": "shared/caches/directory/scan-thread.ts" }, directory);
 }
 
 // The dashboard's page: the one part that runs in a browser.
@@ -128,4 +104,28 @@ cpSync("schemas/mediabox-cache.schema.json", "extension/dist/schemas/mediabox-ca
 chmodSync("cli/dist/cache-ops.js", 0o755);
 for (const file of ["cli/dist/cache-ops.js", "extension/dist/extension.cjs"]) {
   console.log(`${file}  ${Math.round(statSync(file).size / 1000)} kB`);
+}
+
+/**
+ * Bundles programs in pieces that are loaded when they are needed. esbuild makes pieces of modules only, so each is
+ * turned into CommonJS afterwards: Node starts it sooner, and of what is built into Node it gets what it uses, where a
+ * module gets everything (`node:http` as a module takes longer than `node` itself).
+ */
+async function buildInPieces(entryPoints: Record<string, string>, outdir: string): Promise<void> {
+  const { outputFiles } = await build({ ...common, format: "esm", splitting: true, entryPoints, outdir, write: false });
+  mkdirSync(outdir, { recursive: true });
+  writeFileSync(`${outdir}/package.json`, '{ "type": "commonjs" }\n');
+  for (const { path, text } of outputFiles) {
+    const { code } = await transform(text, {
+      format: "cjs",
+      platform: "node",
+      target: "node22",
+      minify: true,
+      supported: { "dynamic-import": false },
+      define: { "import.meta.url": "importMetaUrl" },
+      banner: text.includes("import.meta.url") ? WHERE : "",
+      logLevel: "warning",
+    });
+    writeFileSync(path, code);
+  }
 }

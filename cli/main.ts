@@ -14,15 +14,18 @@ stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
-const words = argv.slice(2);
-let code = 0;
-// Whoever only asks for the version does not wait until everything is loaded.
-if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) stdout.write(`${VERSION}\n`);
-else {
-  const { keepCompiledCode } = await import("./compiled-code.ts");
-  keepCompiledCode();
-  const { runProgram } = await import("./program.ts");
-  code = await runProgram(words, VERSION);
+void run(argv.slice(2));
+
+async function run(words: readonly string[]): Promise<void> {
+  let code = 0;
+  // Whoever only asks for the version does not wait until everything is loaded.
+  if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) stdout.write(`${VERSION}\n`);
+  else {
+    const { keepCompiledCode } = await import("./compiled-code.ts");
+    keepCompiledCode();
+    const { runProgram } = await import("./program.ts");
+    code = await runProgram(words, VERSION);
+  }
+  // Threads that hang on a dead share must not keep the program from ending.
+  stdout.write("", () => process.exit(code));
 }
-// Threads that hang on a dead share must not keep the program from ending.
-stdout.write("", () => process.exit(code));

@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 
 import { answerRefusal, HEADERS } from "./http-answer.ts";
 import type { Methods, Route } from "./route.ts";
@@ -93,9 +95,10 @@ function assetOf(name: string): string | undefined {
   const bundled = new URL(`./docs/${name}`, import.meta.url);
   if (existsSync(bundled)) return readFileSync(bundled, "utf8");
   try {
-    return readFileSync(new URL(name, import.meta.resolve("swagger-ui-dist/package.json")), "utf8");
+    const require = createRequire(import.meta.url);
+    return readFileSync(join(dirname(require.resolve("swagger-ui-dist/package.json")), name), "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return undefined;
+    if (error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND") return undefined;
     throw error;
   }
 }
