@@ -1,4 +1,5 @@
 import { chmodSync, cpSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 import { build, transform, type BuildOptions, type Plugin } from "esbuild";
 
@@ -15,6 +16,27 @@ const withoutUnused: Plugin = {
       namespace: "unused",
     }));
     bundler.onLoad({ filter: /.*/, namespace: "unused" }, () => ({ contents: "module.exports = {}" }));
+  },
+};
+
+/** Schemas are made without TypeBox (schemas/plain-types.ts). */
+const plainTypes: Plugin = {
+  name: "plain-types",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^typebox$/ }, () => ({
+      path: fileURLToPath(import.meta.resolve("./schemas/plain-types.ts")),
+      sideEffects: false,
+    }));
+  },
+};
+
+/** commander runs programs for commands that it was not told of; ours are all told. */
+const withoutPrograms: Plugin = {
+  name: "without-programs",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^node:child_process$/ }, ({ path, importer }) =>
+      /[/\\]commander[/\\]/.test(importer) ? { path, namespace: "unused" } : undefined,
+    );
   },
 };
 
@@ -51,7 +73,7 @@ const common: BuildOptions = {
   legalComments: "none",
   logLevel: "warning",
   outbase: ".",
-  plugins: [withoutUnused, lateAjv, loadValidators],
+  plugins: [withoutUnused, plainTypes, withoutPrograms, lateAjv, loadValidators],
 };
 /** What a piece of a program says where a module would say `import.meta.url`. */
 const WHERE = 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;';

@@ -4,23 +4,23 @@ import { setTimeout } from "node:timers/promises";
 import {
   cacheHomeIn,
   jellyfinTokenFrom,
+  loadConfiguration,
   objectStorageKeysFrom,
   openState,
   orchestratorKeyFrom,
-  readConfiguration,
   secretFrom,
   type Context,
   type Progress,
   type State,
-} from "@cache-ops/shared";
+} from "@cache-ops/shared/start";
 
 import { placesOf } from "./places.ts";
 
 /** The context of one command. `close` must be called when it is over. */
-export function makeContext(
+export async function makeContext(
   signal: AbortSignal,
   progress: (progress: Progress) => void,
-): { readonly context: Context; readonly close: () => void } {
+): Promise<{ readonly context: Context; readonly close: () => void }> {
   const { stateDirectory, configFile } = placesOf();
   let state: State | undefined;
   const context: Context = {
@@ -39,7 +39,7 @@ export function makeContext(
       wait: async (ms, signal) => setTimeout(ms, undefined, { signal }),
       token: async (server) => jellyfinTokenFrom(env, server),
     },
-    configuration: readConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
+    configuration: await loadConfiguration(configFile, env["CACHE_OPS_CONFIG"] !== undefined),
   };
   return { context, close: () => state?.close() };
 }

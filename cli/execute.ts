@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { cwd, stdin, stdout } from "node:process";
 
-import { CacheOpsError, Detail, invoke, operations, type Context, type Operation } from "@cache-ops/shared";
+import { CacheOpsError, Detail, invoke, operationNamed, type Context, type Operation } from "@cache-ops/shared/start";
 
 import { makeContext } from "./environment.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -30,9 +30,9 @@ export async function execute(request: Request): Promise<number> {
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
   const progress = await makeProgress();
-  let opened: ReturnType<typeof makeContext> | undefined;
+  let opened: Awaited<ReturnType<typeof makeContext>> | undefined;
   try {
-    opened = makeContext(stop.signal, progress.report);
+    opened = await makeContext(stop.signal, progress.report);
     const input = withAbsolutePaths(request, opened.context);
     return await carryOut({ ...request, input }, opened.context, progress.stop);
   } catch (error) {
@@ -41,7 +41,8 @@ export async function execute(request: Request): Promise<number> {
     return printError(shown, request.format === "json");
   } finally {
     progress.stop();
-    opened?.close();
+    // What was only noted can stay in the store's log: to bring it home takes longer than many a command.
+    if (request.operation.effect !== "read" || request.apply) opened?.close();
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, onSignal);
   }
 }
@@ -73,7 +74,7 @@ function isInterruption(error: unknown): boolean {
 }
 
 async function carryOut(request: Request, context: Context, stopProgress: () => void): Promise<number> {
-  const { operation, input, outputs } = dryRunOf(request);
+  const { operation, input, outputs } = await dryRunOf(request);
   const show = async (shown: Operation, output: Record<string, unknown>) => {
     stopProgress();
     await print(output, shown.view(output), outputs);
@@ -91,17 +92,17 @@ async function carryOut(request: Request, context: Context, stopProgress: () => 
     await print(plan, operation.view(plan), { format: "table", outputFile: undefined });
     if (!(await confirm("Apply this plan?"))) return 0;
   }
-  const apply = named("apply");
+  const apply = await named("apply");
   return show(apply, await run(apply, { plan: plan["plan"], digest: plan["digest"] }, request, context));
 }
 
 /** What a dry run of a changing command shows instead: the plan it would apply, the run it would take back. */
-function dryRunOf(request: Request) {
+async function dryRunOf(request: Request) {
   const { operation, input } = request;
   const outputs = { format: request.format, outputFile: request.outputFile };
   if (!request.dryRun || "dryRun" in operation.input.properties) return { operation, input, outputs };
-  if (operation.name === "apply") return { operation: named("cleanup"), input: { from: input["plan"] }, outputs };
-  if (operation.name === "undo") return { operation: named("history"), input: { run: input["run"] }, outputs };
+  if (operation.name === "apply") return { operation: await named("cleanup"), input: { from: input["plan"] }, outputs };
+  if (operation.name === "undo") return { operation: await named("history"), input: { run: input["run"] }, outputs };
   if (operation.effect !== "read") {
     throw new CacheOpsError("invalid_input", `${operation.name} has no dry run`, {
       hint: "It does what its help says. What it changes in caches undo takes back.",
@@ -131,7 +132,7 @@ async function review(
   assertCanAsk();
   const only = await chooseChanges(output["changes"]);
   if (only.length === 0) return undefined;
-  const narrowing = "from" in operation.input.properties ? operation : named("cleanup");
+  const narrowing = "from" in operation.input.properties ? operation : await named("cleanup");
   return run(narrowing, { from: output["plan"], only }, request, context);
 }
 
@@ -142,8 +143,8 @@ function assertCanAsk(): void {
   });
 }
 
-function named(name: string): Operation {
-  const operation = operations.find((candidate) => candidate.name === name);
+async function named(name: string): Promise<Operation> {
+  const operation = await operationNamed(name);
   if (operation === undefined) throw new Error(`there is no operation ${name}`);
   return operation;
 }

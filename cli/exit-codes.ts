@@ -1,4 +1,4 @@
-import type { Outcome } from "@cache-ops/shared";
+import type { Outcome } from "@cache-ops/shared/start";
 
 /** The exit code of every outcome. A stale finding and a partial run are results, the rest are errors. */
 export const EXIT_CODES: Readonly<Record<Outcome, number>> = {

@@ -1,4 +1,4 @@
-import type { Operation } from "@cache-ops/shared";
+import type { Operation } from "@cache-ops/shared/start";
 
 import { Option } from "commander";
 

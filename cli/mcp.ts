@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { stderr, stdin } from "node:process";
 
-import { CacheOpsError } from "@cache-ops/shared";
+import { CacheOpsError } from "@cache-ops/shared/start";
 
 import type { Command } from "commander";
 
@@ -42,7 +42,7 @@ export function mcpCommand(version: string): Command {
 async function runMcp(version: string, flags: McpFlags): Promise<void> {
   const { buildServer, DEFAULT_MAX_TOKENS, makeDesk, serveHttp, serveMcp, tokenFrom, toolWords } =
     await import("@cache-ops/mcp-server");
-  const { context, close } = makeContext(new AbortController().signal, () => undefined);
+  const { context, close } = await makeContext(new AbortController().signal, () => undefined);
   const tools = flags.tools?.split(",").map((name) => name.trim());
   const unknown = tools?.filter((name) => !toolWords.includes(name)) ?? [];
   if (unknown.length > 0) {

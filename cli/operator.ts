@@ -1,6 +1,6 @@
 import { basename, join, resolve } from "node:path";
 
-import { CacheOpsError, type Configuration, type Context } from "@cache-ops/shared";
+import { CacheOpsError, type Configuration, type Context } from "@cache-ops/shared/start";
 
 import { Command } from "commander";
 

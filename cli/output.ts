@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { stderr, stdout } from "node:process";
 
-import { CacheOpsError, printable, printableJson, systemError, type View } from "@cache-ops/shared";
+import { CacheOpsError, printable, printableJson, systemError, type View } from "@cache-ops/shared/start";
 
 import { EXIT_CODES } from "./exit-codes.ts";
 import { toText } from "./terminal.ts";

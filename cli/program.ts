@@ -1,15 +1,13 @@
 import { resolve } from "node:path";
 
-import { CacheOpsError, operations, type Operation } from "@cache-ops/shared";
+import { allOperations, CacheOpsError, operationNamed, type Operation } from "@cache-ops/shared/start";
 
 import { Argument, Command, CommanderError, Option } from "commander";
 
 import { execute, type Request } from "./execute.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { optionFor, propertiesOf } from "./flags.ts";
-import { mcpCommand } from "./mcp.ts";
 import { FORMATS, printError, type Format } from "./output.ts";
-import { serveCommand } from "./serve.ts";
 
 /** Runs one command line of this version of the program and returns its exit code. */
 export async function runProgram(words: readonly string[], version: string): Promise<number> {
@@ -22,17 +20,10 @@ export async function runProgram(words: readonly string[], version: string): Pro
     .version(version)
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  // A command that is named stands alone: making all of them takes longer than many a command.
-  const named = operations.filter(({ name }) => name === words[0]);
-  for (const operation of named.length > 0 ? named : operations) {
-    program.addCommand(
-      commandFor(operation, async (request) => {
-        code = await execute(request);
-      }),
-    );
-  }
-  program.addCommand(mcpCommand(version));
-  program.addCommand(serveCommand(version));
+  const run = async (request: Request) => {
+    code = await execute(request);
+  };
+  for (const command of await commandsFor(words[0], run, version)) program.addCommand(command);
   try {
     await program.parseAsync([...words], { from: "user" });
     return code;
@@ -48,7 +39,19 @@ export async function runProgram(words: readonly string[], version: string): Pro
   }
 }
 
-function commandFor(operation: Operation, run: (request: Request) => Promise<void>): Command {
+/** A command that is named stands alone: making all of them takes longer than many a command. */
+async function commandsFor(word: string | undefined, run: Run, version: string): Promise<Command[]> {
+  if (word === "mcp") return [(await import("./mcp.ts")).mcpCommand(version)];
+  if (word === "serve") return [(await import("./serve.ts")).serveCommand(version)];
+  const named = word === undefined ? undefined : await operationNamed(word);
+  if (named !== undefined) return [commandFor(named, run)];
+  const servers = [...(await commandsFor("mcp", run, version)), ...(await commandsFor("serve", run, version))];
+  return [...(await allOperations()).map((operation) => commandFor(operation, run)), ...servers];
+}
+
+type Run = (request: Request) => Promise<void>;
+
+function commandFor(operation: Operation, run: Run): Command {
   const { flags, positional } = propertiesOf(operation);
   const command = new Command(operation.name)
     .description(operation.description)

@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 
-import { printable } from "@cache-ops/shared";
+import { printable } from "@cache-ops/shared/start";
 
 interface Choice {
   readonly id: number;

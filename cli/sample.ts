@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { invoke, operations, type Context } from "@cache-ops/shared";
+import { invoke, operationNamed, type Context } from "@cache-ops/shared/start";
 
 const MOVIES = [
   "movies/Metropolis (1927)/Metropolis (1927).mp4",
@@ -20,7 +20,7 @@ const MOVIES = [
  */
 export async function makeSample(context: Context): Promise<string> {
   const library = mkdtempSync(join(tmpdir(), "cache-ops-sample-"));
-  const record = operations.find(({ name }) => name === "record");
+  const record = await operationNamed("record");
   if (record === undefined) throw new Error("there is no operation record");
   for (const name of MOVIES) {
     const media = join(library, name);

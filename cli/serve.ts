@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { argv, env, execPath, exit, stderr, stdout } from "node:process";
 
-import { jellyfinTokenFrom, secretFrom, type Configuration } from "@cache-ops/shared";
+import { jellyfinTokenFrom, secretFrom, type Configuration } from "@cache-ops/shared/start";
 
 import type { Command } from "commander";
 
@@ -46,7 +46,7 @@ export function serveCommand(version: string): Command {
 async function runService(version: string, flags: ServeFlags): Promise<void> {
   const { DEFAULT_MAX_TOKENS, tokenFrom } = await import("@cache-ops/mcp-server");
   const { serveService } = await import("@cache-ops/mcp-server/service");
-  const { context, close } = makeContext(new AbortController().signal, () => undefined);
+  const { context, close } = await makeContext(new AbortController().signal, () => undefined);
   try {
     context.state();
     const tokenFile = tokenFileOf(flags);
@@ -88,9 +88,9 @@ async function runService(version: string, flags: ServeFlags): Promise<void> {
   }
 }
 
-function printUnit(flags: ServeFlags): void {
+async function printUnit(flags: ServeFlags): Promise<void> {
   const { stateDirectory, configFile } = placesOf();
-  const { context, close } = makeContext(new AbortController().signal, () => undefined);
+  const { context, close } = await makeContext(new AbortController().signal, () => undefined);
   close();
   stdout.write(
     unitOf({

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { argv, env, exit, stderr } from "node:process";
 
-import { printable } from "@cache-ops/shared";
+import { printable } from "@cache-ops/shared/start";
 
 import { makeContext } from "./environment.ts";
 import { runProgram } from "./program.ts";
@@ -16,7 +16,7 @@ if (code === 0) stderr.write("\nApply it with: npx cache-ops apply <plan>   More
 exit(code);
 
 async function sample(): Promise<string> {
-  const { context, close } = makeContext(new AbortController().signal, () => undefined);
+  const { context, close } = await makeContext(new AbortController().signal, () => undefined);
   const library = await makeSample(context);
   close();
   stderr.write(`No library was named, so this is a sample: ${printable(library)}\n\n`);

@@ -1,6 +1,6 @@
 import { stderr, stdout } from "node:process";
 
-import { printable, type Progress, type View } from "@cache-ops/shared";
+import { printable, type Progress, type View } from "@cache-ops/shared/start";
 
 /** Most rows shown on a screen; files and pipes get all of them. */
 const SCREEN_ROWS = 60;

@@ -7,7 +7,6 @@ import { assertJellyfin, JellyfinServer } from "./caches/jellyfin/settings.ts";
 import { assertManaged, ManagedCache } from "./caches/managed/settings.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
 import { ServiceSettings } from "./service-settings.ts";
-import { assertSchedules } from "./schedulable.ts";
 import { Cluster, Schedule } from "./schedule.ts";
 import { DURATION_PATTERN } from "./units.ts";
 import { parse } from "./validate.ts";
@@ -108,9 +107,20 @@ export type Configuration = Static<typeof Configuration>;
 
 /**
  * Reads a configuration file and fills in the defaults. One that is missing stands for all defaults, unless it was
- * named (`mustExist`). Throws `invalid_input` for anything that cannot be used, with what to correct.
+ * named (`mustExist`). Throws `invalid_input` for anything that cannot be used, with what to correct. What it takes to
+ * check schedules, most operations, is loaded only where there are some.
  */
-export function readConfiguration(file: string, mustExist: boolean): Configuration {
+export async function loadConfiguration(file: string, mustExist: boolean): Promise<Configuration> {
+  const configuration = readUnscheduled(file, mustExist);
+  if (configuration.schedules.length > 0) {
+    const { assertSchedules } = await import("./schedulable.ts");
+    assertSchedules(configuration.schedules, configuration.cluster);
+  }
+  return configuration;
+}
+
+/** {@link loadConfiguration} for whoever checks the schedules. */
+export function readUnscheduled(file: string, mustExist: boolean): Configuration {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -134,6 +144,5 @@ export function readConfiguration(file: string, mustExist: boolean): Configurati
   assertManaged(configuration.managed);
   assertEngines(configuration.engines);
   assertJellyfin(configuration.jellyfin);
-  assertSchedules(configuration.schedules, configuration.cluster);
   return configuration;
 }

@@ -18,7 +18,7 @@ export { openUsageHistory, type UsageHistory } from "./caches/managed/usage-hist
 export { openProbeCache } from "./caches/probe/open.ts";
 export type { ProbeCache } from "./caches/probe/probe-cache.ts";
 export { watchManaged, type Watching, type WatchEvent } from "./caches/managed/watch.ts";
-export { Configuration, readConfiguration } from "./config.ts";
+export { Configuration } from "./config.ts";
 export type { Bounds, Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
 export { runOfPlan, runsEndedSince, type EndedRun } from "./ended-runs.ts";
@@ -37,6 +37,7 @@ export { previewFile } from "./preview.ts";
 export { rootsOf } from "./passport.ts";
 export { PlanSummary } from "./plan-summary.ts";
 export { printable, printableJson } from "./printable.ts";
+export { readConfiguration } from "./read-configuration.ts";
 export { Report } from "./report.ts";
 export { ReportSummary } from "./report-view.ts";
 export { openState, type State } from "./state.ts";

@@ -22,7 +22,7 @@ export function savePlan(state: State, plan: Plan): string {
   const body = Buffer.from(JSON.stringify(plan));
   const digest = digestOf(body);
   const [created, expires] = [Date.parse(plan.createdAt), Date.parse(plan.expiresAt)];
-  state.write(() =>
+  state.note(() =>
     state.run(
       "INSERT INTO plans (id, created_at, expires_at, digest, body) VALUES (?, ?, ?, ?, ?)",
       plan.id,

@@ -8,7 +8,8 @@ import { CacheOpsError, errnoOf, systemError } from "./errors.ts";
  * The state store: plans, runs and their journal, backups, what was last seen of the roots. One SQLite database in
  * the state directory, shared by every process on this host: editor, agent, cron.
  *
- * (S1) WAL with synchronous=FULL: what a committed transaction wrote survives kill -9 and power loss.
+ * (S1) WAL with synchronous=FULL: what a committed transaction wrote survives kill -9 and power loss. What was only
+ *      noted is not synced: a power cut takes it back, whole, unless a later transaction was committed.
  * (S2) Every writing transaction begins IMMEDIATE and waits; no caller ever sees "database is locked" before
  *      BUSY_SECONDS are over.
  * (S3) A store of a newer program is refused, never touched.
@@ -105,6 +106,9 @@ export interface State {
   run(sql: string, ...values: readonly Value[]): number;
   /** Runs `work` in one transaction: all of it is stored durably, or nothing. Throws `unavailable` on a full disk. */
   write<T>(work: () => T): T;
+  /** {@link State.write} without waiting for the disk, for what can be made again: a power cut may take it back. */
+  note<T>(work: () => T): T;
+  /** Brings what is in the log to the database and lets go of both. Whoever ends without it leaves that to the next. */
   close(): void;
 }
 
@@ -138,6 +142,15 @@ export function openState(directory: string): State {
     get: (sql, ...values) => guarded(path, () => statement(sql).get(...values)),
     run: (sql, ...values) => guarded(path, () => Number(statement(sql).run(...values).changes)),
     write: (work) => guarded(path, () => transaction(database, work)),
+    note: (work) =>
+      guarded(path, () => {
+        database.exec("PRAGMA synchronous = NORMAL");
+        try {
+          return transaction(database, work);
+        } finally {
+          database.exec("PRAGMA synchronous = FULL");
+        }
+      }),
     close: () => database.close(),
   };
 }

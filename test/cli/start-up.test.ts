@@ -7,6 +7,7 @@ import { execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { cli, cliEnvironment, PROGRAM } from "../support/cli.ts";
+import { writeCache } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
 
@@ -85,5 +86,49 @@ describe("compiled code", () => {
     assert.equal(cli(["--help"], env).code, 0);
     assert.deepEqual(treeState(codeIn(state)), kept);
     assert.equal(statSync(state).mode & 0o777, 0o700);
+  });
+});
+
+describe("a plan", () => {
+  it("is made without loading what it has no use for: other operations, other kinds of work, the core as a whole", () => {
+    const library = makePlace("library");
+    writeCache(library, []);
+    const state = makePlace("state");
+    const { stderr, status } = spawnSync(execPath, ["--import", WATCH, MAIN, "cleanup", library, "--json"], {
+      encoding: "utf8",
+      env: cliEnvironment(state),
+    });
+    assert.equal(status, 0);
+    const loaded = new Set(stderr.split("\n").map((url) => url.replace(/^.*\/(cli|shared|mcp-server)\//, "$1/")));
+    assert.ok(loaded.has("shared/operations/cleanup.ts"));
+    for (const unneeded of [
+      "cli/mcp.ts",
+      "cli/serve.ts",
+      "mcp-server/index.ts",
+      "shared/apply.ts",
+      "shared/caches/engine/plan.ts",
+      "shared/caches/jellyfin/planned-clear.ts",
+      "shared/export.ts",
+      "shared/index.ts",
+      "shared/mtime.ts",
+      "shared/operations.ts",
+      "shared/operations/check.ts",
+      "shared/schedulable.ts",
+      "shared/step.ts",
+    ])
+      assert.ok(!loaded.has(unneeded), unneeded);
+    for (const builtin of ["node:http", "node:https", "node:net", "node:readline"]) assert.ok(!loaded.has(builtin));
+  });
+
+  it("waits for no disk: it can be made again", () => {
+    const library = makePlace("library");
+    writeCache(library, []);
+    const env = cliEnvironment();
+    assert.equal(cli(["cleanup", library], env).code, 0);
+    const trace = ["-f", "-qq", "-e", "trace=fsync,fdatasync", execPath, PROGRAM, "cleanup", library, "--json"];
+    const { stdout, stderr, status } = spawnSync("strace", trace, { encoding: "utf8", env });
+    assert.equal(status, 0);
+    assert.equal((JSON.parse(stdout) as { status: string }).status, "empty");
+    assert.doesNotMatch(stderr, /sync\(/);
   });
 });
