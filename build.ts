@@ -144,7 +144,11 @@ async function buildInPieces(entryPoints: Record<string, string>, outdir: string
       target: "node22",
       minify: true,
       supported: { "dynamic-import": false },
-      define: { "import.meta.url": "importMetaUrl" },
+      define: {
+        "import.meta.url": "importMetaUrl",
+        "import.meta.filename": "__filename",
+        "import.meta.dirname": "__dirname",
+      },
       banner: text.includes("import.meta.url") ? WHERE : "",
       logLevel: "warning",
     });

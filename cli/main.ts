@@ -22,9 +22,10 @@ async function run(words: readonly string[]): Promise<void> {
   if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) stdout.write(`${VERSION}\n`);
   else {
     const { keepCompiledCode } = await import("./compiled-code.ts");
-    keepCompiledCode();
+    const keep = keepCompiledCode(words[0]);
     const { runProgram } = await import("./program.ts");
     code = await runProgram(words, VERSION);
+    if (code <= 1) keep();
   }
   // Threads that hang on a dead share must not keep the program from ending.
   stdout.write("", () => process.exit(code));

@@ -4,10 +4,9 @@ import { cleanupChange, findLegacy, repairChange } from "./caches/directory/chan
 import { draftDirectory } from "./caches/directory/draft.ts";
 import { scanDirectories } from "./caches/directory/scan.ts";
 import { draftManaged, evictionOf } from "./caches/managed/draft.ts";
-import { scanManaged, type EvictionRequest } from "./caches/managed/scan.ts";
+import type { EvictionRequest } from "./caches/managed/scan.ts";
 import { draftMediaAudit, removalOf, repairMediaAudit } from "./caches/probe/media-audit/draft.ts";
 import { mediaAuditPlaces } from "./caches/probe/media-audit/places.ts";
-import { scanMediaAudit } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
 import { CacheOpsError } from "./errors.ts";
@@ -57,10 +56,12 @@ const directoryCaches: CacheKind = {
   isJudgedByLibraries: false,
 };
 
+// Most plans are about directories alone: how the other kinds are scanned is loaded when there are some.
+
 /** media-audit's cache. It takes no locks: what protects it is that every file is compared again before it goes. */
 const probeCaches: CacheKind = {
   kind: "probe",
-  scan: scanMediaAudit,
+  scan: async (...given) => (await import("./caches/probe/media-audit/scan.ts")).scanMediaAudit(...given),
   findLegacy: async () => [],
   cleanup: removalOf,
   repair: async (found) => repairMediaAudit(found),
@@ -72,7 +73,7 @@ const probeCaches: CacheKind = {
 /** Directories under TTL, LRU and a quota. Whether one is in use is part of its evidence. */
 const managedCaches: CacheKind = {
   kind: "managed",
-  scan: scanManaged,
+  scan: async (...given) => (await import("./caches/managed/scan.ts")).scanManaged(...given),
   findLegacy: async () => [],
   cleanup: evictionOf,
   repair: async () => ({ rule: "cannot_be_repaired" }),

@@ -7,7 +7,7 @@ import { assertJellyfin, JellyfinServer } from "./caches/jellyfin/settings.ts";
 import { assertManaged, ManagedCache } from "./caches/managed/settings.ts";
 import { CacheOpsError, errnoOf } from "./errors.ts";
 import { ServiceSettings } from "./service-settings.ts";
-import { Cluster, Schedule } from "./schedule.ts";
+import { Cluster, Schedule } from "./schedule-settings.ts";
 import { DURATION_PATTERN } from "./units.ts";
 import { parse } from "./validate.ts";
 

@@ -63,7 +63,8 @@ export {
 } from "./schedule-store.ts";
 export { assertManaged } from "./caches/managed/settings.ts";
 export { assertSchedules } from "./schedulable.ts";
-export { decide, type OnlyWhenIdle, type Schedule } from "./schedule.ts";
+export { decide } from "./schedule.ts";
+export type { OnlyWhenIdle, Schedule } from "./schedule-settings.ts";
 export { linkRedis, makeRedisClient, type RedisLink } from "./redis-link.ts";
 export { objectStorageKeysFrom } from "./object-storage-keys.ts";
 export { assertEngines, type EngineCache } from "./caches/engine/settings.ts";

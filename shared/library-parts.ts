@@ -8,7 +8,7 @@ import { errnoOf } from "./errors.ts";
 import type { Trouble } from "./finding.ts";
 import { resolveRoots } from "./library.ts";
 import { healthyAmong } from "./roots.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule-settings.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { parseDuration } from "./units.ts";
 import type { LibraryPart } from "./walk.ts";

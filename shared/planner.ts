@@ -1,7 +1,7 @@
 import { narrowDraft } from "./archive/draft.ts";
 import { chooseRoots, draftChanges, joinScans, kindOf, type CacheKind, type KindRoots } from "./cache.ts";
 import type { EvictionRequest } from "./caches/managed/scan.ts";
-import { findWitnesses } from "./caches/probe/media-audit/scan.ts";
+import { findWitnesses } from "./caches/probe/media-audit/witnesses.ts";
 import type { Context } from "./context.ts";
 import type { ChangeDraft, Draft } from "./draft.ts";
 import { CacheOpsError } from "./errors.ts";
@@ -232,7 +232,7 @@ export async function lookAtRoots(roots: readonly string[], context: Context): P
 export function rememberRoots(passports: readonly Passport[], context: Context): void {
   const state = context.state();
   const { boot } = thisOwner();
-  state.write(() => {
+  state.note(() => {
     for (const passport of passports) {
       state.run(
         "INSERT INTO roots (path, passport, boot) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET passport = excluded.passport, boot = excluded.boot",

@@ -8,7 +8,8 @@ import { empty } from "./operations/empty.ts";
 import { evict } from "./operations/evict.ts";
 import { reconcile } from "./operations/reconcile.ts";
 import { scan } from "./operations/scan.ts";
-import { assertTimes, type Cluster, type Schedule } from "./schedule.ts";
+import { assertTimes } from "./schedule.ts";
+import type { Cluster, Schedule } from "./schedule-settings.ts";
 import { parse } from "./validate.ts";
 
 /** The operations that make sense when nobody watches. */

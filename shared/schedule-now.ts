@@ -1,7 +1,7 @@
 import type { Context } from "./context.ts";
 import { runScheduled, type CarryOut, type ScheduleOutcome } from "./schedule-run.ts";
 import { beginDoing, changeDoing, endDoing } from "./schedule-store.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule-settings.ts";
 
 /**
  * Runs a schedule in this process and records what came of it. Throws `locked` while it is at work anywhere on this

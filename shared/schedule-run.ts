@@ -8,7 +8,7 @@ import { PlanSummary } from "./plan-summary.ts";
 import { printable } from "./printable.ts";
 import { reportView, type ReportSummary } from "./report-view.ts";
 import { inputOf, operationOf } from "./schedulable.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule-settings.ts";
 import { matches, parse } from "./validate.ts";
 import { count } from "./view.ts";
 

@@ -3,7 +3,7 @@ import { Type, type Static } from "typebox";
 import { ClusterStatus } from "./cluster-status.ts";
 import { CacheOpsError } from "./errors.ts";
 import { lifeOf, Owner, thisOwner } from "./owner.ts";
-import type { Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule-settings.ts";
 import type { ScheduleOutcome } from "./schedule-run.ts";
 import type { State } from "./state.ts";
 import { matches } from "./validate.ts";

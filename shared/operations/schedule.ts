@@ -9,7 +9,8 @@ import { printable } from "../printable.ts";
 import { runNow } from "../schedule-now.ts";
 import { ScheduleOutcome } from "../schedule-run.ts";
 import { memoryOf, runsOf, schedulerOf, setPaused, type ScheduleRun } from "../schedule-store.ts";
-import { decide, type Schedule } from "../schedule.ts";
+import { decide } from "../schedule.ts";
+import type { Schedule } from "../schedule-settings.ts";
 import { count, type View } from "../view.ts";
 
 const closed = { additionalProperties: false } as const;

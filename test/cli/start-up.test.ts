@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execPath } from "node:process";
 import { fileURLToPath } from "node:url";
@@ -89,6 +89,59 @@ describe("compiled code", () => {
   });
 });
 
+describe("compiled code of what is built", () => {
+  const BUILT = fileURLToPath(new URL("../../cli/dist/cache-ops.js", import.meta.url));
+  const run = (state: string, ...words: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(execPath, [BUILT, ...words], {
+      env: cliEnvironment(state),
+      encoding: "utf8",
+    });
+    return { status, stdout, stderr };
+  };
+  const kept = (state: string, command: string) => {
+    const directory = join(state, "compiled-code", command);
+    return readdirSync(directory).map((name) => join(directory, name));
+  };
+
+  it("is kept for each command by itself, once it has succeeded", () => {
+    const state = makePlace("state");
+    assert.equal(run(state, "history", "--limit", "none").status, 2);
+    assert.ok(!existsSync(join(state, "compiled-code")));
+    for (const words of [["history"], ["--help"]]) assert.equal(run(state, ...words).status, 0);
+    assert.deepEqual(readdirSync(join(state, "compiled-code")).toSorted(), ["help", "history"]);
+    for (const file of kept(state, "history")) assert.equal(statSync(file).mode & 0o777, 0o600);
+  });
+
+  const damages: Readonly<Record<string, (code: Buffer) => Buffer>> = {
+    "is cut short": (code) => code.subarray(0, code.length >> 1),
+    "is empty": () => Buffer.alloc(0),
+    "has a wrong byte": (code) => {
+      code.writeUInt8(code.readUInt8(code.length >> 1) ^ 1, code.length >> 1);
+      return code;
+    },
+    "was made of another source": (code) => {
+      code.writeUInt8(code.readUInt8(0) ^ 1, 0);
+      return code;
+    },
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    it(`is not run when it ${what}, and made anew`, () => {
+      const state = makePlace("state");
+      const first = run(state, "history", "--json");
+      const files = kept(state, "history");
+      assert.ok(files.length > 5);
+      const whole = files.map((file) => readFileSync(file));
+      for (const file of files) writeFileSync(file, damage(readFileSync(file)));
+      const damaged = files.map((file) => readFileSync(file));
+      assert.deepEqual(run(state, "history", "--json"), first);
+      for (const [index, file] of files.entries()) {
+        assert.notDeepEqual(readFileSync(file), damaged[index]);
+        assert.ok(readFileSync(file).length > (whole[index]?.length ?? 0) / 2);
+      }
+    });
+  }
+});
+
 describe("a plan", () => {
   it("is made without loading what it has no use for: other operations, other kinds of work, the core as a whole", () => {
     const library = makePlace("library");
@@ -108,12 +161,15 @@ describe("a plan", () => {
       "shared/apply.ts",
       "shared/caches/engine/plan.ts",
       "shared/caches/jellyfin/planned-clear.ts",
+      "shared/caches/managed/scan.ts",
+      "shared/caches/probe/media-audit/scan.ts",
       "shared/export.ts",
       "shared/index.ts",
       "shared/mtime.ts",
       "shared/operations.ts",
       "shared/operations/check.ts",
       "shared/schedulable.ts",
+      "shared/schedule.ts",
       "shared/step.ts",
     ])
       assert.ok(!loaded.has(unneeded), unneeded);

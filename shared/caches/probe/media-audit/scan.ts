@@ -20,6 +20,7 @@ import { readProbeEntry, readScanEntry, type EntryReading, type MediaAuditEntry 
 import { judge, nameOf, type CacheFile, type Judged, type Surroundings } from "./judge.ts";
 import { MAX_PICKLE_BYTES } from "./pickle.ts";
 import { makeTies } from "./ties.ts";
+import { findWitnesses } from "./witnesses.ts";
 
 /** One file of a cache that was read and judged. */
 export interface JudgedFile extends Judged {
@@ -70,14 +71,6 @@ export async function scanMediaAudit(
     found: found.toSorted((a, b) => byPath(a.finding.cache, b.finding.cache)),
     troubles,
   };
-}
-
-/** The roots of the configured libraries: what an entry's media is missing from counts only when they are in order. */
-export async function findWitnesses(context: Context): Promise<Witness[]> {
-  if (context.configuration.libraries.length === 0) return [];
-  const limit = parseDuration(context.configuration.timeLimit);
-  const roots = await resolveRoots([], context);
-  return Promise.all(roots.map(async (root) => ({ root, state: await inspectRoot(root, limit) })));
 }
 
 interface Scope {
