@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire, Module } from "node:module";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { Script } from "node:vm";
 import { crc32 } from "node:zlib";
 
@@ -45,7 +45,7 @@ export function keepPieces(pieces: string, directory: string): () => void {
     return piece.exports;
   };
   prototype._compile = function (source, file, format) {
-    if (!file.startsWith(pieces)) return compile.call(this, source, file, format);
+    if (!file.startsWith(pieces + sep)) return compile.call(this, source, file, format);
     const [name, place] = [basename(file), dirname(file)];
     const cachedData = codeFrom(join(directory, name), source);
     const script = new Script(Module.wrap(source), { filename: file, ...(cachedData && { cachedData }) });

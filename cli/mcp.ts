@@ -40,29 +40,32 @@ export function mcpCommand(version: string): Command {
 }
 
 async function runMcp(version: string, flags: McpFlags): Promise<void> {
-  const { buildServer, DEFAULT_MAX_TOKENS, makeDesk, serveHttp, serveMcp, tokenFrom, toolWords } =
-    await import("@cache-ops/mcp-server");
   const { context, close } = await makeContext(new AbortController().signal, () => undefined);
   const tools = flags.tools?.split(",").map((name) => name.trim());
+  const bounded = boundedContext(flags, context);
+  const maxTokens = numberOf(flags.maxTokens);
+  const { greet } = await import("@cache-ops/mcp-server/greeting");
+  const greeting = flags.http === true || tools !== undefined ? undefined : await greet(version);
+  const { buildServer, DEFAULT_MAX_TOKENS, makeDesk, serveHttp, serveMcp, tokenFrom, toolWords } =
+    await import("@cache-ops/mcp-server");
   const unknown = tools?.filter((name) => !toolWords.includes(name)) ?? [];
   if (unknown.length > 0) {
     throw new CacheOpsError("invalid_input", `there is no tool ${unknown.join(", ")}`, {
       hint: `Tools: ${toolWords.join(", ")}.`,
     });
   }
-  const bounded = boundedContext(flags, context);
   const settings = {
     version,
     contextFor: (signal: AbortSignal) => ({ ...bounded, signal }),
     readOnly: flags.readOnly === true,
     tools,
     confirm: flags.confirm === true,
-    maxTokens: numberOf(flags.maxTokens) ?? DEFAULT_MAX_TOKENS,
+    maxTokens: maxTokens ?? DEFAULT_MAX_TOKENS,
   };
   try {
     if (flags.http !== true) {
-      serveMcp(settings);
-      await once(stdin, "close");
+      serveMcp(settings, greeting);
+      if (!stdin.closed) await once(stdin, "close");
       return;
     }
     // Before anybody can know that the server listens, so that it always ends as it should.

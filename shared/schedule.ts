@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { Cron } from "croner";
 
 import { CacheOpsError } from "./errors.ts";
-import type { OnlyWhenIdle, Schedule } from "./schedule-settings.ts";
+import type { Schedule } from "./schedule-settings.ts";
 import { parseDuration } from "./units.ts";
 
 /** Throws `invalid_input` that names the schedule when its expression or its zone means nothing, or never comes. */
