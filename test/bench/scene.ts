@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
 
@@ -50,7 +50,7 @@ type Verify = (answer: Record<string, unknown>) => void;
 export interface Worker {
   /** A name of a contender that tells the build, too. */
   readonly name: (name: string) => string;
-  /** From now on, with an empty state directory. */
+  /** From now on, with an empty state directory, but for the compiled code: a program that was used before has that. */
   readonly forget: () => void;
   readonly environment: NodeJS.ProcessEnv;
   /** Runs `cache-ops WORDS --json`, checks the answer and returns what it cost. */
@@ -67,8 +67,9 @@ export function workerOf({ label, path }: Program, place: string, configuration:
   return {
     name: (name) => (label === "" ? name : `${name} (${label})`),
     forget: () => {
-      rmSync(state, { recursive: true, force: true });
-      mkdirSync(state);
+      mkdirSync(state, { recursive: true });
+      const kept = readdirSync(state).filter((name) => name !== "compiled-code");
+      for (const name of kept) rmSync(join(state, name), { recursive: true });
     },
     environment,
     run: async (isMetered, words, verify) => {
