@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire, Module } from "node:module";
 import { basename, dirname, join, sep } from "node:path";
 import { Script } from "node:vm";
@@ -56,7 +56,7 @@ export function keepPieces(pieces: string, directory: string): () => void {
   };
   return () => {
     try {
-      if (fresh.length > 0) mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (fresh.length > 0) makeRoom(directory);
       for (const piece of fresh) write(directory, piece);
     } catch (error) {
       if (!(error instanceof Error && "code" in error)) throw error;
@@ -77,6 +77,18 @@ function codeFrom(file: string, source: string): Buffer | undefined {
   if (code.length === 0 || kept.readUInt32LE(0) !== crc32(source) || kept.readUInt32LE(4) !== crc32(code))
     return undefined;
   return code;
+}
+
+/** Each build has pieces of its own. What was written long ago is left of another, or is soon written again. */
+const MOST_DAYS = 30;
+
+function makeRoom(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(directory)) {
+    const file = join(directory, name);
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {};
+    if (mtimeMs !== undefined && Date.now() - mtimeMs > MOST_DAYS * 86_400_000) rmSync(file, { force: true });
+  }
 }
 
 function write(directory: string, { name, source, script }: Fresh): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execPath } from "node:process";
 import { fileURLToPath } from "node:url";
@@ -110,6 +110,22 @@ describe("compiled code of what is built", () => {
     for (const words of [["history"], ["--help"]]) assert.equal(run(state, ...words).status, 0);
     assert.deepEqual(readdirSync(join(state, "compiled-code")).toSorted(), ["help", "history"]);
     for (const file of kept(state, "history")) assert.equal(statSync(file).mode & 0o777, 0o600);
+  });
+
+  it("does not stay for ever when another build has other pieces", () => {
+    const state = makePlace("state");
+    assert.equal(run(state, "history").status, 0);
+    const [changed = ""] = kept(state, "history");
+    const [old, young] = ["old", "young"].map((name) => join(state, "compiled-code", "history", name));
+    assert.ok(old !== undefined && young !== undefined);
+    for (const file of [old, young]) writeFileSync(file, "");
+    utimesSync(old, 1_700_000_000, 1_700_000_000);
+    // Room is made when something is written.
+    assert.equal(run(state, "history").status, 0);
+    assert.ok(existsSync(old));
+    rmSync(changed);
+    assert.equal(run(state, "history").status, 0);
+    assert.deepEqual([existsSync(old), existsSync(young), existsSync(changed)], [false, true, true]);
   });
 
   const damages: Readonly<Record<string, (code: Buffer) => Buffer>> = {
