@@ -5,7 +5,7 @@ import standalone from "ajv/dist/standalone/index.js";
 import { build, type Plugin } from "esbuild";
 
 import { toolsFor, toolWords } from "../mcp-server/tools.ts";
-import { RULES } from "../shared/compile.ts";
+import { condensed, QUICK_RULES, RULES } from "../shared/compile.ts";
 import { Configuration, operations, Plan, Report } from "../shared/index.ts";
 import { Evidence } from "../shared/evidence.ts";
 import { Attributes, Content } from "../shared/file.ts";
@@ -15,7 +15,8 @@ import { Passport } from "../shared/passport.ts";
 
 /*
  * What is built does not compile schemas when it starts: the functions that ajv makes of those that commands need lie
- * beside it, a file each, called by the hash of its schema. All others are compiled when they are asked for, as in
+ * beside it, two files each, called by the hash of its schema: one that tells all that is wrong with a value and a
+ * quick one that only tells whether it fits. All others are compiled when they are asked for, as in
  * development.
  */
 
@@ -44,19 +45,31 @@ export const loadValidators: Plugin = {
   },
 };
 
+/** What the names of the quick ones end with. */
+const QUICK = "-quick";
+
 const BODY = `
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 
 const load = createRequire(import.meta.url);
 const known = new Set(${JSON.stringify([...byHash.keys()])});
-let ajv;
+const made = new Map();
 
 export function compile(schema) {
+  return find(schema, "", ${JSON.stringify(RULES)});
+}
+
+export function compileQuick(schema) {
+  return find(schema, "${QUICK}", ${JSON.stringify(QUICK_RULES)});
+}
+
+function find(schema, suffix, rules) {
   const hash = (${String(hashOf)})(schema);
-  if (known.has(hash)) return load("./validators/" + hash + ".cjs");
-  ajv ??= new (load("./validators/ajv.cjs").Ajv2020)(${JSON.stringify(RULES)});
-  return ajv.compile(schema);
+  if (known.has(hash)) return load("./validators/" + hash + suffix + ".cjs");
+  const ajv = made.get(suffix) ?? new (load("./validators/ajv.cjs").Ajv2020)(rules);
+  made.set(suffix, ajv);
+  return ajv.compile(suffix === "" ? schema : (${String(condensed)})(schema));
 }
 `;
 
@@ -70,7 +83,9 @@ export async function writeValidators(directory: string): Promise<void> {
     minify: true,
     legalComments: "none",
     logLevel: "warning",
-    entryPoints: Object.fromEntries(["ajv", ...byHash.keys()].map((name) => [name, `validator:${name}`])),
+    entryPoints: Object.fromEntries(
+      ["ajv", ...[...byHash.keys()].flatMap((hash) => [hash, hash + QUICK])].map((name) => [name, `validator:${name}`]),
+    ),
     outdir: `${directory}/validators`,
     outExtension: { ".js": ".cjs" },
     plugins: [validators],
@@ -82,15 +97,20 @@ const validators: Plugin = {
   setup(bundler) {
     bundler.onResolve({ filter: /^validator:/ }, ({ path }) => ({ path: path.slice(10), namespace: "validator" }));
     bundler.onLoad({ filter: /.*/, namespace: "validator" }, ({ path }) => {
-      const schema = byHash.get(path);
-      const contents = schema === undefined ? 'module.exports = require("ajv/dist/2020.js");' : sourceOf(schema);
+      const isQuick = path.endsWith(QUICK);
+      const schema = byHash.get(isQuick ? path.slice(0, -QUICK.length) : path);
+      const rules = isQuick ? QUICK_RULES : RULES;
+      const contents =
+        schema === undefined
+          ? 'module.exports = require("ajv/dist/2020.js");'
+          : sourceOf(isQuick ? condensed(schema) : schema, rules);
       return { contents, resolveDir: import.meta.dirname };
     });
   },
 };
 
-function sourceOf(schema: object): string {
-  const ajv = new Ajv2020({ ...RULES, code: { source: true } });
+function sourceOf(schema: object, rules: typeof RULES | typeof QUICK_RULES): string {
+  const ajv = new Ajv2020({ ...rules, code: { source: true } });
   return standalone.default(ajv, ajv.compile(schema));
 }
 

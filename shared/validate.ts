@@ -1,14 +1,14 @@
 import type { ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import type { Static, TSchema } from "typebox";
 
-import { compile } from "./compile.ts";
+import { compile, compileQuick } from "./compile.ts";
 import { CacheOpsError } from "./errors.ts";
 
-const compiled = new WeakMap<TSchema, ValidateFunction>();
+const [thorough, quick] = [new WeakMap<TSchema, ValidateFunction>(), new WeakMap<TSchema, ValidateFunction>()];
 
 /** Whether `value` has the shape of `schema`. Fills in defaults. */
 export function matches<S extends TSchema>(schema: S, value: unknown): value is Static<S> {
-  return validatorOf(schema)(value);
+  return validatorOf(schema, quick, compileQuick)(value);
 }
 
 /**
@@ -18,18 +18,24 @@ export function matches<S extends TSchema>(schema: S, value: unknown): value is 
  * `subject` names the document in the message ("input of cleanup", "configuration").
  */
 export function parse<S extends TSchema>(schema: S, value: unknown, subject: string): Static<S> {
-  const validator = validatorOf(schema);
   if (matches(schema, value)) return value;
+  // Only what is wrong is worth the time to find out everything about it.
+  const validator = validatorOf(schema, thorough, compile);
+  validator(value);
   const problems = explain(validator.errors ?? []);
   throw new CacheOpsError("invalid_input", `${subject} is not valid: ${problems.join("; ")}`, {
     hint: `Correct ${problems.length === 1 ? "this value" : "these values"} and try again.`,
   });
 }
 
-function validatorOf(schema: TSchema): ValidateFunction {
+function validatorOf(
+  schema: TSchema,
+  compiled: WeakMap<TSchema, ValidateFunction>,
+  make: typeof compile,
+): ValidateFunction {
   let validator = compiled.get(schema);
   if (validator === undefined) {
-    validator = compile(schema);
+    validator = make(schema);
     compiled.set(schema, validator);
   }
   return validator;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 
 import { byHash, writeValidators } from "../../schemas/validators.ts";
-import { compile } from "../../shared/compile.ts";
+import { compile, compileQuick } from "../../shared/compile.ts";
 import { makePlace } from "../support/place.ts";
 
 const WRONG: readonly unknown[] = [null, [], {}, "x", -1, true, { unknown: 1 }];
@@ -23,11 +23,9 @@ describe("a schema that was compiled when the product was built", () => {
   it("takes and refuses the same values as one that is compiled when it is needed, in the same words", () => {
     let refused = 0;
     for (const [hash, schema] of byHash) {
-      const properties = "properties" in schema ? Object.keys(schema.properties as object) : [];
-      const values = [...WRONG, ...properties.flatMap((name) => WRONG.map((value) => ({ [name]: value })))];
       const built = load(join(place, "validators", `${hash}.cjs`)) as ValidateFunction;
       const fresh = compile(schema);
-      for (const value of values) {
+      for (const value of valuesFor(schema)) {
         const verdicts = [built, fresh].map((check) => {
           const own = structuredClone(value);
           return { valid: check(own), value: own, errors: check.errors };
@@ -38,4 +36,27 @@ describe("a schema that was compiled when the product was built", () => {
     }
     assert.ok(refused > byHash.size);
   });
+
+  it("is taken for the same by the quick check, which fills in the same defaults", () => {
+    let refused = 0;
+    for (const [hash, schema] of byHash) {
+      const built = load(join(place, "validators", `${hash}-quick.cjs`)) as ValidateFunction;
+      const checks = [built, compileQuick(schema), compile(schema)];
+      for (const value of valuesFor(schema)) {
+        const verdicts = checks.map((check) => {
+          const own = structuredClone(value);
+          return check(own) ? { valid: true, value: own } : { valid: false };
+        });
+        assert.deepEqual(verdicts[0], verdicts[2]);
+        assert.deepEqual(verdicts[1], verdicts[2]);
+        if (verdicts[0]?.valid === false) refused += 1;
+      }
+    }
+    assert.ok(refused > byHash.size);
+  });
 });
+
+function valuesFor(schema: object): readonly unknown[] {
+  const properties = "properties" in schema ? Object.keys(schema.properties as object) : [];
+  return [...WRONG, ...properties.flatMap((name) => WRONG.map((value) => ({ [name]: value })))];
+}
