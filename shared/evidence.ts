@@ -4,7 +4,7 @@ import { inUseIn } from "./caches/directory/leftovers.ts";
 import { usersOf } from "./caches/managed/in-use.ts";
 import { seeOpenFiles } from "./caches/managed/open-files.ts";
 import type { Context } from "./context.ts";
-import { presenceOf } from "./presence.ts";
+import type { FileCalls } from "./file-calls.ts";
 import { parseDuration } from "./units.ts";
 
 /** Something that must still hold when an action is carried out. */
@@ -41,7 +41,7 @@ export const Evidence = Type.Union([
 export type Evidence = Static<typeof Evidence>;
 
 /** Why evidence no longer holds, or `undefined` when it does. An answer of "unknown" counts as not holding. */
-export async function refute(evidence: Evidence, context: Context): Promise<string | undefined> {
+export async function refute(evidence: Evidence, context: Context, calls: FileCalls): Promise<string | undefined> {
   const now = context.now();
   const timeLimitSeconds = parseDuration(context.configuration.timeLimit);
   // The step that takes a tree away reads all of it anyway, and compares it then.
@@ -59,10 +59,10 @@ export async function refute(evidence: Evidence, context: Context): Promise<stri
     return use && `${path} is in use: ${use.by}`;
   }
   if (evidence.expect === "idle") {
-    const user = await inUseIn(evidence.path, now);
+    const user = await inUseIn(evidence.path, now, calls);
     return user === undefined ? undefined : `${evidence.path} is in use: ${user}`;
   }
-  const presence = await presenceOf(evidence.path, timeLimitSeconds);
+  const presence = await calls.presence(evidence.path, timeLimitSeconds);
   if (presence.state === "unknown") return `${evidence.path} cannot be looked at (${presence.errno})`;
   if (evidence.expect === "gone") return presence.state === "gone" ? undefined : `${evidence.path} is there again`;
   if (presence.state === "gone") return `${evidence.path} is gone`;

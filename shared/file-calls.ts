@@ -1,6 +1,8 @@
-import fs, { constants, type BigIntStats } from "node:fs";
+import fs, { constants, type BigIntStats, type Dirent } from "node:fs";
 import { platform } from "node:process";
 import { promisify } from "node:util";
+
+import { presenceHere, presenceOf, type Presence } from "./presence.ts";
 
 /** What a call comes back with, now or later: to be awaited in any case. */
 type Answer<T> = T | Promise<T>;
@@ -23,6 +25,10 @@ export interface FileCalls {
   readonly fchown: (descriptor: number, uid: number, gid: number) => Answer<void>;
   readonly readlink: (path: string) => Answer<string>;
   readonly unlink: (path: string) => Answer<void>;
+  /** What is in a directory. */
+  readonly list: (directory: string) => Answer<Dirent[]>;
+  /** Whether something is there. That it does not say so in time is an answer, too. */
+  readonly presence: (path: string, timeLimitSeconds: number) => Answer<Presence>;
 }
 
 const bigint = { bigint: true } as const;
@@ -33,6 +39,8 @@ const [open, close, read, write] = [
   promisify(fs.write),
 ] as const;
 
+const listed = { withFileTypes: true } as const;
+const readdir = promisify(fs.readdir);
 const [stat, lstat, fstat] = [promisify(fs.stat), promisify(fs.lstat), promisify(fs.fstat)] as const;
 
 /** By the thread pool: a disk or a share that takes its time holds up nobody else. */
@@ -50,6 +58,8 @@ export const pooledCalls: FileCalls = {
   fchown: promisify(fs.fchown),
   readlink: (path) => promisify(fs.readlink)(path),
   unlink: promisify(fs.unlink),
+  list: (directory) => readdir(directory, listed),
+  presence: presenceOf,
 };
 
 /** At once: a disk of this host answers in less time than it takes to hand the question to another thread. */
@@ -65,6 +75,8 @@ const directCalls: FileCalls = {
   fchown: fs.fchownSync,
   readlink: (path) => fs.readlinkSync(path),
   unlink: fs.unlinkSync,
+  list: (directory) => fs.readdirSync(directory, listed),
+  presence: presenceHere,
 };
 
 /** Types of file systems on disks of this host, as Linux numbers them: ext, XFS, Btrfs, ZFS, F2FS, tmpfs, overlay. */

@@ -1,4 +1,4 @@
-import { statSync, type BigIntStats } from "node:fs";
+import { lstatSync, statSync, type BigIntStats } from "node:fs";
 import { stat } from "node:fs/promises";
 
 import { errnoOf } from "./errors.ts";
@@ -30,6 +30,20 @@ export function presenceNow(path: string): Presence {
   try {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
     return stats === undefined ? { state: "gone" } : { state: "present", stats };
+  } catch (error) {
+    return withoutAnswer(error);
+  }
+}
+
+/**
+ * {@link presenceOf} on a disk that answers at once, without another thread unless there is a link: that may lead to
+ * a share.
+ */
+export function presenceHere(path: string, timeLimitSeconds: number): Presence | Promise<Presence> {
+  try {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return { state: "gone" };
+    return stats.isSymbolicLink() ? presenceOf(path, timeLimitSeconds) : { state: "present", stats };
   } catch (error) {
     return withoutAnswer(error);
   }

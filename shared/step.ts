@@ -41,7 +41,7 @@ const LOCK_WAIT_SECONDS = 25;
 /** Compares the world with what the planner saw. Throws `stale_plan` when they differ; changes nothing. */
 export async function prepare(action: Action, scope: StepScope): Promise<Prepared> {
   const { context, run, calls } = scope;
-  const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, context)));
+  const refutations = await Promise.all(action.evidence.map((evidence) => refute(evidence, context, calls)));
   const refuted = refutations.find((message) => message !== undefined);
   if (refuted !== undefined) throw stale(refuted);
   if (isDirectoryAction(action)) {

@@ -81,15 +81,45 @@ describe("calls of a file system", () => {
         assert.throws(() => readFileSync(file), { code: "ENOENT" });
         await assert.rejects(openAnchor(place, [join(place, "elsewhere")], calls), { code: "forbidden" });
         await anchor.close();
-        const open = readdirSync("/proc/self/fd").map((number) => linkAt(`/proc/self/fd/${number}`));
+        assert.deepEqual(openIn(place), []);
+      });
+
+      it("tell what is present, what is gone and what cannot be known, wherever a link leads", async () => {
+        writeFileSync(file, "four");
+        symlinkSync(file, join(place, "link"));
+        symlinkSync(join(place, "nothing"), join(place, "dangling"));
+        symlinkSync(join(place, "round"), join(place, "round"));
+        const seen = async (name: string) => {
+          const presence = await calls.presence(join(place, name), 10);
+          if (presence.state === "present") return presence.stats.size;
+          return presence.state === "unknown" ? presence.errno : presence.state;
+        };
+        const names = ["file", "link", "dangling", "nothing", "file/below", "round", "x".repeat(300)];
+        assert.deepEqual(await Promise.all(names.map(seen)), [4n, 4n, "gone", "gone", "gone", "ELOOP", "ENAMETOOLONG"]);
+      });
+
+      it("list a directory with what its names are", async () => {
+        writeFileSync(file, "");
+        mkdirSync(join(place, "directory"));
+        const listed = await calls.list(place);
         assert.deepEqual(
-          open.filter((path) => path.startsWith(place)),
-          [],
+          new Map(listed.map((entry) => [entry.name, [entry.isFile(), entry.isDirectory()]])),
+          new Map([
+            ["directory", [false, true]],
+            ["file", [true, false]],
+          ]),
         );
+        await assert.rejects(async () => calls.list(file), { code: "ENOTDIR" });
       });
     });
   }
 });
+
+/** What this process has open in a directory. */
+function openIn(place: string): string[] {
+  const open = readdirSync("/proc/self/fd").map((number) => linkAt(`/proc/self/fd/${number}`));
+  return open.filter((path) => path.startsWith(place));
+}
 
 /** Where a link leads; nowhere when it is gone by now. */
 function linkAt(path: string): string {

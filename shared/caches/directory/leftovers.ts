@@ -1,10 +1,11 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 
 import { Type } from "typebox";
 
 import { errnoOf } from "../../errors.ts";
+import type { FileCalls } from "../../file-calls.ts";
 import { isRunning } from "../../owner.ts";
 import { matches } from "../../validate.ts";
 import type { Listing } from "../../walk.ts";
@@ -65,8 +66,8 @@ export async function surplusOf({ path, names }: Listing, now: number): Promise<
 }
 
 /** The name of what works in a directory right now, looked up afresh; `undefined` when nothing does. */
-export async function inUseIn(directory: string, now: number): Promise<string | undefined> {
-  const entries = await readdir(directory, { withFileTypes: true });
+export async function inUseIn(directory: string, now: number, calls: FileCalls): Promise<string | undefined> {
+  const entries = await calls.list(directory);
   const names = new Map(entries.map((entry) => [entry.name, entry.isFile() ? "file" : "other"] as const));
   return (await surplusOf({ root: directory, path: directory, names }, now)).inUseBy;
 }
