@@ -115,23 +115,51 @@ export async function readSeenFile(path: string, calls: FileCalls = pooledCalls)
 }
 
 /** {@link readSeenFile} for who compares the bytes themselves. */
-export async function readUnhashed(path: string, calls: FileCalls): Promise<Omit<SeenFile, "content">> {
+export async function readUnhashed(path: string, calls: FileCalls): Promise<Unhashed> {
   const descriptor = await calls.open(path, READ_FLAGS);
   try {
-    const stats = await calls.fstat(descriptor);
-    if (!stats.isFile()) throw new CacheOpsError("corrupt", `${path} is not a regular file`);
-    if (stats.size > BigInt(MAX_FILE_BYTES)) {
-      throw new CacheOpsError("corrupt", `${path} has ${stats.size} bytes; more than ${MAX_FILE_BYTES} are not read`);
-    }
-    const bytes = await readWhole(descriptor, Number(stats.size), calls);
-    const identity = identityOf(stats);
-    if (bytes === undefined || !sameIdentity(identity, identityOf(await calls.fstat(descriptor)))) {
-      throw new CacheOpsError("stale_plan", `${path} was written while it was read`, { hint: "Try again." });
-    }
-    return { bytes, attributes: attributesOf(stats), identity };
+    return await readOpen(descriptor, path, calls);
   } finally {
     await calls.close(descriptor);
   }
+}
+
+type Unhashed = Omit<SeenFile, "content">;
+
+/** A file that was read and, where that is of use, is still open. */
+export interface HeldFile extends Unhashed {
+  /** Lets go of it: to be called in any case. */
+  release(): Promise<void>;
+}
+
+/**
+ * {@link readUnhashed} for who is going to take the file's name away. On a disk that answers at once the file stays
+ * open: its name then goes at once, and what takes long, to free its blocks, the thread pool does at the release.
+ */
+export async function readHeld(path: string, calls: FileCalls): Promise<HeldFile> {
+  if (calls === pooledCalls) return { ...(await readUnhashed(path, calls)), release: async () => undefined };
+  const descriptor = await calls.open(path, READ_FLAGS);
+  const release = async () => pooledCalls.close(descriptor);
+  try {
+    return { ...(await readOpen(descriptor, path, calls)), release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function readOpen(descriptor: number, path: string, calls: FileCalls): Promise<Unhashed> {
+  const stats = await calls.fstat(descriptor);
+  if (!stats.isFile()) throw new CacheOpsError("corrupt", `${path} is not a regular file`);
+  if (stats.size > BigInt(MAX_FILE_BYTES)) {
+    throw new CacheOpsError("corrupt", `${path} has ${stats.size} bytes; more than ${MAX_FILE_BYTES} are not read`);
+  }
+  const bytes = await readWhole(descriptor, Number(stats.size), calls);
+  const identity = identityOf(stats);
+  if (bytes === undefined || !sameIdentity(identity, identityOf(await calls.fstat(descriptor)))) {
+    throw new CacheOpsError("stale_plan", `${path} was written while it was read`, { hint: "Try again." });
+  }
+  return { bytes, attributes: attributesOf(stats), identity };
 }
 
 /** The bytes of a file that should have `size` of them, or `undefined` when it has more or fewer. */

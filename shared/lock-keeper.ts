@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import {
+  close,
+  constants,
   mkdirSync,
+  openSync,
   readFileSync,
   realpathSync,
   rmdirSync,
@@ -10,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { platform } from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 
@@ -42,6 +46,8 @@ export interface KeeperData {
 
 /** How many signs of life a lock gives before it would count as abandoned. */
 const SIGNS_OF_LIFE = 5;
+
+const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 const { guardDirectory, staleSeconds } = workerData as KeeperData;
 const self = thisOwner();
@@ -77,6 +83,7 @@ function release(path: string, token: string): KeeperReply {
 function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
   const owner = JSON.stringify({ ...self, token });
   let mine = false;
+  let isDated = false;
   const files = {
     mkdirSync(directory: string) {
       mkdirSync(directory);
@@ -93,12 +100,16 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
       if (mine && readOwnerText(directory)?.includes(token) === false) return;
       if (!mine && !mayTakeOver) throw Object.assign(new Error("held"), { code: "ELOCKED" });
       removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
+      // Held open it is gone at once, and its blocks are freed, which takes a while, when it is closed.
+      const held = platform === "win32" ? undefined : openSync(directory, DIRECTORY_FLAGS);
       try {
         rmdirSync(directory);
       } catch (error) {
         // Somebody with another state directory, whom the guard does not hold up, took it over just now.
         if (!mine && errnoOf(error) === "ENOTEMPTY") throw Object.assign(new Error("held"), { code: "ELOCKED" });
         throw error;
+      } finally {
+        if (held !== undefined) close(held);
       }
     },
     statSync(directory: string) {
@@ -108,7 +119,11 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
       return stats;
     },
     realpathSync,
-    utimesSync,
+    utimesSync(directory: string, atime: Date, mtime: Date) {
+      // The library dates a lock by our clock when it has made it: needless where the file system's is the same.
+      if (isDated || !agree(statSync(directory).mtime)) utimesSync(directory, atime, mtime);
+      isDated = true;
+    },
   };
   const unlock = lockfile.lockSync(`${path}#${token}`, {
     lockfilePath: path,
@@ -120,6 +135,11 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
     onCompromised: () => releases.delete(token),
   });
   releases.set(token, unlock);
+}
+
+/** Whether a time that a file system gave just now is about ours. */
+function agree(mtime: Date): boolean {
+  return Math.abs(mtime.getTime() - Date.now()) < 1000;
 }
 
 function withGuard(work: () => void): void {

@@ -8,7 +8,7 @@ import { examineDirectory, performDirectory, prepareDirectory } from "./director
 import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS, stale } from "./errors.ts";
 import { refute } from "./evidence.ts";
 import type { FileCalls } from "./file-calls.ts";
-import { contentOf, ifThere, readIfThere, readUnhashed, type Content, type SeenFile } from "./file.ts";
+import { contentOf, ifThere, readHeld, readIfThere, type Content, type HeldFile, type SeenFile } from "./file.ts";
 import { blobOf, type Step } from "./journal.ts";
 import { withLock, type HeldLock } from "./lock.ts";
 import { setMtime } from "./mtime.ts";
@@ -131,13 +131,28 @@ async function locked<T>(
 }
 
 async function change(
+  prepared: Prepared,
+  action: FileAction,
+  anchor: Anchor,
+  assertMayWrite: () => void,
+): Promise<void> {
+  const name = basename(action.file);
+  const now = await ifThere(readHeld(anchor.at(name), anchor.calls));
+  try {
+    await changeHeld(now, prepared, action, anchor, assertMayWrite);
+  } finally {
+    await now?.release();
+  }
+}
+
+async function changeHeld(
+  now: HeldFile | undefined,
   { before, bytes, step }: Prepared,
   action: FileAction,
   anchor: Anchor,
   assertMayWrite: () => void,
 ): Promise<void> {
   const name = basename(action.file);
-  const now = await ifThere(readUnhashed(anchor.at(name), anchor.calls));
   const isSame = before === undefined ? now === undefined : now?.bytes.equals(before.bytes) === true;
   if (!isSame) throw stale(`${action.file} was changed since the plan`);
   if (action.type === "remove_file") {

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   statfsSync,
   statSync,
   symlinkSync,
@@ -19,7 +20,7 @@ import { execPath } from "node:process";
 import { openAnchor } from "../../shared/anchor.ts";
 import { publish, remove } from "../../shared/atomic.ts";
 import { callsFor, pooledCalls } from "../../shared/file-calls.ts";
-import { readSeenFile } from "../../shared/file.ts";
+import { readHeld, readSeenFile } from "../../shared/file.ts";
 import { setMtime } from "../../shared/mtime.ts";
 import { syncTogether } from "../../shared/sync-together.ts";
 import { makePlace } from "../support/place.ts";
@@ -81,6 +82,18 @@ describe("calls of a file system", () => {
         assert.throws(() => readFileSync(file), { code: "ENOENT" });
         await assert.rejects(openAnchor(place, [join(place, "elsewhere")], calls), { code: "forbidden" });
         await anchor.close();
+        assert.deepEqual(openIn(place), []);
+      });
+
+      it("keep what was read of a file whose name is taken away meanwhile, until it is let go of", async () => {
+        writeFileSync(file, "old");
+        const held = await readHeld(file, calls);
+        writeFileSync(join(place, "new"), "new");
+        renameSync(join(place, "new"), file);
+        assert.deepEqual([held.bytes.toString(), readFileSync(file, "utf8")], ["old", "new"]);
+        await held.release();
+        await assert.rejects(readHeld(place, calls), { code: "corrupt" });
+        await assert.rejects(readHeld(join(place, "nothing"), calls), { code: "ENOENT" });
         assert.deepEqual(openIn(place), []);
       });
 
