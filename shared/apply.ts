@@ -1,9 +1,10 @@
-import { lostFence, nextBatch, performBatch, prepareBatch, refusedStep } from "./batch.ts";
+import { isOfFiles, lostFence, nextBatch, performBatch, prepareBatch, refusedStep } from "./batch.ts";
 import type { Context } from "./context.ts";
 import { CacheOpsError } from "./errors.ts";
 import { callsFor } from "./file-calls.ts";
 import { guardRoots } from "./guard.ts";
 import { newId } from "./ids.ts";
+import { inFlight } from "./in-flight.ts";
 import {
   beginRun,
   claimRun,
@@ -40,6 +41,9 @@ import { parseDuration } from "./units.ts";
  *
  *   plan ──beginRun──▶ running ──▶ [prepare ▶ intend (2) ▶ perform (1)(3) ▶ settle]… ──endRun──▶ complete | partial | …
  *                        ╰─ process dies ─▶ the next apply or undo of the run examines each intended step and goes on
+ *
+ * While a batch of files waits for the disk, the next one is prepared, written down and begun. How a batch ended is
+ * written down together with what is begun after it: a process that dies before has its steps examined.
  */
 
 /**
@@ -61,6 +65,7 @@ export async function applyPlan(id: string, digest: string | undefined, context:
     throw new CacheOpsError("expired_plan", `plan ${id} expired at ${plan.expiresAt}`, { hint: "Make a new plan." });
   }
   if (plan.status === "blocked") throw blockedError(plan);
+  expectLocks({ guardDirectory: state.directory });
   const work = { actions: plan.actions, changes: plan.changes, passports: plan.passports, bytes: plan.totals.bytes };
   await assertMayChange(work, context);
   const run = newRun({ plan: id, undoes: null, work }, context);
@@ -71,6 +76,7 @@ export async function applyPlan(id: string, digest: string | undefined, context:
 
 /** Begins and carries out work that needs no plan of its own: an undo. */
 export async function carryOutWork(undoes: string, work: Work, context: Context): Promise<Report> {
+  expectLocks({ guardDirectory: context.state().directory });
   await assertMayChange(work, context);
   const run = newRun({ plan: null, undoes, work }, context);
   beginRun(context.state(), run);
@@ -98,19 +104,20 @@ export function assertDead(run: Run): void {
   });
 }
 
+/** How many interrupted steps are looked at side by side. */
+const EXAMINED_AT_ONCE = 16;
+
 /** Finds out about every step whose process died in the middle; steps to be done again are left out. */
 export async function settleInterrupted(run: Run, context: Context): Promise<Step[]> {
   const scope = scopeOf(run, context);
-  const settled: Step[] = [];
   const bySeq = new Map(run.work.actions.map((action) => [action.seq, action]));
-  for (const step of stepsOf(context.state(), run.id)) {
+  const looked = await inFlight(stepsOf(context.state(), run.id), EXAMINED_AT_ONCE, async (step) => {
     const action = bySeq.get(step.seq);
-    if (step.state !== "intended" || action === undefined) settled.push(step);
-    else {
-      const outcome = await examined(step, action, scope);
-      if (outcome !== "again") settled.push({ ...step, ...outcome });
-    }
-  }
+    if (step.state !== "intended" || action === undefined) return step;
+    const outcome = await examined(step, action, scope);
+    return outcome === "again" ? undefined : { ...step, ...outcome };
+  });
+  const settled = looked.filter((step) => step !== undefined);
   settle(context.state(), run.id, settled);
   return settled;
 }
@@ -135,40 +142,66 @@ function newRun(parts: Pick<Run, "plan" | "undoes" | "work">, context: Context):
   return { ...parts, id: newId("run"), owner: thisOwner(), startedAt: context.now() };
 }
 
+/** Batches of files that are carried out at the same time: while one waits for the disk, another one is worked on. */
+const IN_HAND = 2;
+/** After so many actions it is said how far the work is. */
+const PROGRESS_ACTIONS = 32;
+
 async function carryOut(run: NewRun, settled: readonly Step[], context: Context): Promise<Report> {
   const state = context.state();
+  const { actions } = run.work;
   const steps = new Map(settled.map((step) => [step.seq, step]));
-  let waiting = run.work.actions.filter(({ seq }) => !steps.has(seq)).toSorted((a, b) => a.seq - b.seq);
+  let waiting = actions.filter(({ seq }) => !steps.has(seq)).toSorted((a, b) => a.seq - b.seq);
   const scope = scopeOf(run, context);
-  if (waiting.length > 0) expectLocks({ guardDirectory: state.directory });
-  const tell = (done: number) => context.progress({ message: "applying", done, total: run.work.actions.length });
-  let cancelled = false;
-  while (waiting.length > 0 && !cancelled) {
-    const { batch, left } = nextBatch(waiting, steps);
-    waiting = left;
-    const prepared = await prepareBatch(batch, steps, scope);
-    intend(
-      state,
-      run.id,
-      prepared.map(({ step, before }) => ({ step, bytes: before?.bytes })),
-      context.now(),
-    );
-    const done = await performBatch(prepared, scope, (count) => tell(steps.size + count));
-    for (const step of done) steps.set(step.seq, step);
-    settle(
-      state,
-      run.id,
-      batch.flatMap(({ seq }) => steps.get(seq) ?? []),
-    );
-    tell(steps.size);
-    cancelled = context.signal.aborted;
-    const objection = cancelled || waiting.length === 0 ? undefined : await objectionTo(run.work, context);
-    if (objection !== undefined) {
-      for (const action of waiting) steps.set(action.seq, refusedStep(action, objection));
-      break;
+  let count = steps.size;
+  const tell = () => {
+    count += 1;
+    if (count % PROGRESS_ACTIONS === 0 || count === actions.length) {
+      context.progress({ message: "applying", done: count, total: actions.length });
     }
+  };
+  const inHand: { readonly isOfFiles: boolean; readonly outcome: Promise<PromiseSettledResult<Step[]>[]> }[] = [];
+  const ended: Step[] = [];
+  let isFirst = true;
+  const take = (all: readonly Step[]) => {
+    for (const step of all) steps.set(step.seq, step);
+    ended.push(...all);
+  };
+  const finishOldest = async () => {
+    const [outcome] = (await inHand.shift()?.outcome) ?? [];
+    if (outcome?.status === "rejected") throw outcome.reason;
+    take(outcome?.value ?? []);
+  };
+  try {
+    while (waiting.length > 0 && !context.signal.aborted) {
+      const { batch, left } = nextBatch(waiting, steps);
+      const overlaps = batch.length > 0 && isOfFiles(batch) && inHand.every((other) => other.isOfFiles);
+      if (inHand.length >= (overlaps ? IN_HAND : 1)) {
+        await finishOldest();
+        continue;
+      }
+      if (batch.length === 0) throw new Error("a plan's actions wait for each other");
+      // The places were looked at right before the first one.
+      const objection = isFirst ? undefined : await objectionTo(run.work, context);
+      isFirst = false;
+      if (objection !== undefined) {
+        for (const action of waiting) steps.set(action.seq, refusedStep(action, objection));
+        break;
+      }
+      waiting = left;
+      const { ready, refused } = await prepareBatch(batch, steps, scope);
+      take(refused);
+      for (const _ of refused) tell();
+      const intended = ready.map(({ step, before }) => ({ step, bytes: before?.bytes }));
+      intend(state, run.id, intended, { ended: ended.splice(0), now: context.now() });
+      inHand.push({ isOfFiles: isOfFiles(batch), outcome: Promise.allSettled([performBatch(ready, scope, tell)]) });
+    }
+    while (inHand.length > 0) await finishOldest();
+  } finally {
+    await Promise.all(inHand.map(({ outcome }) => outcome));
   }
-  return finish(run, [...steps.values()], cancelled, context);
+  settle(state, run.id, ended);
+  return finish(run, [...steps.values()], context.signal.aborted, context);
 }
 
 function finish(run: NewRun, steps: readonly Step[], cancelled: boolean, context: Context): Report {

@@ -8,17 +8,21 @@ import { perform, prepare, refusalOf, type Prepared, type StepScope } from "./st
 /* What `apply.ts` does with several actions at once: they are written down together, and their files change together. */
 
 /** Most actions, and most bytes of old files, that are written down together. */
-const BATCH_ACTIONS = 256;
+const BATCH_ACTIONS = 64;
 const BATCH_BYTES = 8 * 1024 * 1024;
 /**
  * How many actions are compared at once, and how many carried out. Of files the more, the more they share; what was
  * begun is finished when the work is stopped.
  */
-const AT_ONCE = { files: { compared: 16, done: 16 }, others: { compared: 1, done: 8 } } as const;
-/** After so many actions it is said how far the work is. */
-const PROGRESS_ACTIONS = 32;
+const AT_ONCE = {
+  files: { compared: BATCH_ACTIONS, done: 32 },
+  others: { compared: 1, done: 8 },
+} as const;
 
-/** The next actions whose predecessors have all been tried, and those left for later; both keep their order. */
+/**
+ * The next actions whose predecessors have all been tried, and those left for later; both keep their order. None are
+ * next when all that are left wait for actions that are still being carried out.
+ */
 export function nextBatch(
   waiting: readonly Action[],
   steps: ReadonlyMap<number, Step>,
@@ -34,16 +38,15 @@ export function nextBatch(
       bytes += isFileAction(action) ? (action.seen?.size ?? 0) : 0;
     } else left.push(action);
   }
-  if (batch.length === 0) throw new Error("a plan's actions wait for each other");
   return { batch, left };
 }
 
-/** Compares every action of a batch with the world; what is refused goes straight into `steps`. */
+/** Compares every action of a batch with the world: some are ready to be carried out, some are refused. */
 export async function prepareBatch(
   batch: readonly Action[],
-  steps: Map<number, Step>,
+  steps: ReadonlyMap<number, Step>,
   scope: StepScope,
-): Promise<Prepared[]> {
+): Promise<{ readonly ready: Prepared[]; readonly refused: Step[] }> {
   const prepared = await inFlight(batch, atOnce(batch).compared, async (action): Promise<Prepared | Step> => {
     try {
       const missing = action.after.find((seq) => steps.get(seq)?.state !== "done");
@@ -53,37 +56,33 @@ export async function prepareBatch(
       return refusedStep(action, error);
     }
   });
-  for (const item of prepared) if ("seq" in item) steps.set(item.seq, item);
-  return prepared.filter((item) => "step" in item);
+  return { ready: prepared.filter((item) => "step" in item), refused: prepared.filter((item) => "seq" in item) };
 }
 
 /**
  * Carries out prepared actions and returns how they ended; those not begun when the work was stopped are left out.
- * `tell` is told now and then how many are done.
+ * `tell` is told of each that was.
  */
-export async function performBatch(
-  prepared: readonly Prepared[],
-  scope: StepScope,
-  tell: (count: number) => void,
-): Promise<Step[]> {
-  let count = 0;
+export async function performBatch(prepared: readonly Prepared[], scope: StepScope, tell: () => void): Promise<Step[]> {
   const { done: concurrency } = atOnce(prepared.map(({ action }) => action));
   const done = await inFlight(prepared, concurrency, async (item) => {
     // Between two files is the safe point to stop: what was begun is finished.
     if (scope.context.signal.aborted) return undefined;
     const lost = await lostFence(scope.context);
     const step = lost === undefined ? await perform(item, scope) : refusedAs(item.step, lost);
-    count += 1;
-    if (count % PROGRESS_ACTIONS === 0 && count < prepared.length) tell(count);
+    tell();
     return step;
   });
   return done.filter((step) => step !== undefined);
 }
 
 function atOnce(actions: readonly Action[]): (typeof AT_ONCE)["files" | "others"] {
-  return actions.every((action) => isFileAction(action) || action.type === "release_lock")
-    ? AT_ONCE.files
-    : AT_ONCE.others;
+  return isOfFiles(actions) ? AT_ONCE.files : AT_ONCE.others;
+}
+
+/** Whether actions are about single files only. Then the next ones may be begun before these have ended. */
+export function isOfFiles(actions: readonly Action[]): boolean {
+  return actions.every((action) => isFileAction(action) || action.type === "release_lock");
 }
 
 function refusedAs(step: Step, error: unknown): Step {

@@ -127,15 +127,16 @@ export function endRun(state: State, report: Report, endedAt: number): void {
   });
 }
 
-/** (2) Writes down what is about to happen and the old bytes, durably, before it happens. */
+/** (2) Writes down what is about to happen and the old bytes, durably, before it happens; and how earlier steps ended. */
 export function intend(
   state: State,
   run: string,
   steps: readonly { readonly step: Step; readonly bytes: Uint8Array | undefined }[],
-  now: number,
+  { ended, now }: { readonly ended: readonly Step[]; readonly now: number },
 ): void {
   const packed = steps.map(({ step, bytes }) => ({ step, bytes: bytes && pack(bytes) }));
   state.write(() => {
+    for (const step of ended) writeStep(state, run, step);
     for (const { step, bytes } of packed) {
       if (bytes !== undefined && step.before !== null) {
         const { sha256, size } = step.before;
