@@ -1,7 +1,6 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 
 import { cleanupChange, findLegacy, repairChange } from "./caches/directory/changes.ts";
-import { draftDirectory } from "./caches/directory/draft.ts";
 import { scanDirectories } from "./caches/directory/scan.ts";
 import { draftManaged, evictionOf } from "./caches/managed/draft.ts";
 import type { EvictionRequest } from "./caches/managed/scan.ts";
@@ -52,11 +51,11 @@ const directoryCaches: CacheKind = {
   cleanup: cleanupChange,
   repair: repairChange,
   idle: ({ finding }) => [{ path: dirname(finding.cache), expect: "idle" }],
-  draft: draftDirectory,
+  draft: async (...given) => (await import("./caches/directory/draft.ts")).draftDirectory(...given),
   isJudgedByLibraries: false,
 };
 
-// Most plans are about directories alone: how the other kinds are scanned is loaded when there are some.
+// Most plans are about directories alone, and find nothing: what it takes for more is loaded when there is more.
 
 /** media-audit's cache. It takes no locks: what protects it is that every file is compared again before it goes. */
 const probeCaches: CacheKind = {

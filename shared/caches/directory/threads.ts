@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { clearInterval, setInterval } from "node:timers";
 import { setImmediate } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 
 import { CacheOpsError } from "../../errors.ts";
 import { presenceNow } from "../../presence.ts";
@@ -102,7 +102,8 @@ async function inThreads(places: readonly Place[], options: ThreadedWalk): Promi
   const unanswered: Place[] = [];
   const count = Math.min(Math.max(FEWEST_THREADS, availableParallelism()), MOST_THREADS);
   // Where nothing hangs, this thread is one of them.
-  const threads = new Set(Array.from({ length: isLocal ? count - 1 : count }, () => startThread(task)));
+  const threads = new Set<Thread>();
+  for (let number = isLocal ? 1 : 0; number < count; number += 1) threads.add(await startThread(task));
   let isBusyHere = false;
   const { promise: over, resolve, reject } = Promise.withResolvers<void>();
 
@@ -170,7 +171,8 @@ async function inThreads(places: readonly Place[], options: ThreadedWalk): Promi
   return [...unanswered, ...pending];
 }
 
-function startThread(task: Task): Thread {
+async function startThread(task: Task): Promise<Thread> {
+  const { Worker } = await import("node:worker_threads");
   const pulse = new Int32Array(new SharedArrayBuffer(4));
   const workerData: ThreadData = { task, pulse };
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
