@@ -98,6 +98,7 @@ for (const directory of ["cli/dist", "extension/dist"]) {
   // Threads share no file with the program: that keeps what it loads at its start in few pieces.
   await buildInPieces({ "lock-keeper": "shared/lock-keeper.ts" }, directory);
   await buildInPieces({ "scan-thread": "shared/caches/directory/scan-thread.ts" }, directory);
+  await buildInPieces({ "watch-thread": "shared/watch-thread.ts" }, directory);
 }
 
 // The dashboard's page: the one part that runs in a browser.

@@ -3,6 +3,8 @@ import { runsEndedSince, type Context } from "@cache-ops/shared";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 import { HEADERS } from "./http-answer.ts";
+import { libraryMetrics } from "./library-metrics.ts";
+import type { LibraryNews } from "./library-watch.ts";
 import { remoteMetrics } from "./remote-metrics.ts";
 import type { Status } from "./status.ts";
 import type { Watch } from "./watch.ts";
@@ -19,6 +21,8 @@ export interface Metrics {
 interface Sources {
   readonly usage: Pick<Watch, "figures" | "daysUntilFull">;
   readonly status: Pick<Status, "engines" | "servers">;
+  /** Libraries that are watched; by default none are. */
+  readonly libraries?: Pick<LibraryNews, "state">;
   readonly webhooks: Pick<Webhooks, "counts">;
   readonly version: string;
   /** How long an answer waits for containers and servers that do not answer. */
@@ -38,7 +42,7 @@ const SECONDS = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200];
  */
 export function makeMetrics(
   context: Context,
-  { usage, status, webhooks, version, limitMs = LIMIT_MS }: Sources,
+  { usage, status, libraries = { state: () => undefined }, webhooks, version, limitMs = LIMIT_MS }: Sources,
 ): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -80,6 +84,7 @@ export function makeMetrics(
     registers,
   });
   const managed = managedGauges(registers);
+  const watched = libraryMetrics(libraries, registers);
   const remote = remoteMetrics(status, registers, limitMs);
 
   let since = context.now();
@@ -104,6 +109,7 @@ export function makeMetrics(
       countRuns();
       const [figures] = await Promise.all([usage.figures(), remote.renew()]);
       managed.set(figures, usage.daysUntilFull);
+      watched.set();
       deliveries.reset();
       deliveries.inc({ result: "delivered" }, webhooks.counts.delivered);
       deliveries.inc({ result: "failed" }, webhooks.counts.failed);

@@ -2,6 +2,7 @@ import type { Operation } from "@cache-ops/shared";
 
 import { cachePaths } from "./openapi-cache.ts";
 import { ENGINE_PATHS } from "./openapi-engines.ts";
+import { LIBRARY_PATHS } from "./openapi-libraries.ts";
 import { errors, json, type Part } from "./openapi-parts.ts";
 import { outputSchemas, type OutputSchemas } from "./openapi-schemas.ts";
 import { API } from "./rest.ts";
@@ -42,6 +43,7 @@ export function openApi(operations: readonly Operation[], version: string): Part
     tags: [
       { name: "Operations", description: "Everything Cache Ops can do." },
       { name: "Managed caches", description: "Directories under TTL, LRU and a quota." },
+      { name: "Libraries", description: "Libraries that the service watches." },
       { name: "Engines", description: "Caches in the containers of stream engines." },
       { name: "Service", description: "Health, metrics, and this document." },
     ],
@@ -51,6 +53,7 @@ export function openApi(operations: readonly Operation[], version: string): Part
       ),
       ...cachePaths(names),
       ...ENGINE_PATHS,
+      ...LIBRARY_PATHS,
       ...SERVICE_PATHS,
     },
     components: {

@@ -12,6 +12,8 @@ import { makeGate, type Refusal } from "./gate.ts";
 import { healthRoutes } from "./health.ts";
 import { answerFailure, answerJson, answerRefusal } from "./http-answer.ts";
 import { makeMcpEndpoint, refuseMcp, type HttpOptions } from "./http.ts";
+import { libraryRoutes } from "./library-routes.ts";
+import { makeLibraryNews } from "./library-watch.ts";
 import { listen } from "./listen.ts";
 import { makeMetrics } from "./metrics.ts";
 import { openApi } from "./openapi.ts";
@@ -60,7 +62,8 @@ export async function serveService(settings: Settings, options: ServiceOptions):
   const webhooks = makeWebhooks(context.configuration.service.webhooks, { secret: options.webhookSecret, log });
   const watch = watchUsage(context, webhooks.tell, log);
   const status = makeStatus(context);
-  const metrics = makeMetrics(context, { usage: watch, status, webhooks, version: settings.version });
+  const libraries = makeLibraryNews(context);
+  const metrics = makeMetrics(context, { usage: watch, status, libraries, webhooks, version: settings.version });
   const scheduler = makeScheduler({ contextFor: settings.contextFor, log, work });
   let isStopping = false;
 
@@ -82,6 +85,7 @@ export async function serveService(settings: Settings, options: ServiceOptions):
     ...restRoutes(offered, work),
     ...cacheRoutes(cacheOptions, work),
     ...engineRoutes(status),
+    ...libraryRoutes(libraries),
     ["/openapi.json", { GET: { answer: () => answerJson(200, document) } }],
     ["/metrics", { GET: { answer: metrics.answer, isOpen: options.hasOpenMetrics } }],
   ]);
@@ -138,6 +142,7 @@ export async function serveService(settings: Settings, options: ServiceOptions):
       await unattended;
       await mcp.close();
       own.abort();
+      await libraries.close();
       await registers?.close();
       await watch.stop();
       await webhooks.close();

@@ -22,7 +22,7 @@ export { Configuration } from "./config.ts";
 export type { Bounds, Context, Progress } from "./context.ts";
 export { CacheOpsError, systemError, type ErrorCode } from "./errors.ts";
 export { runOfPlan, runsEndedSince, type EndedRun } from "./ended-runs.ts";
-export { countByProblem, isStale, PROBLEMS, STALE, type ByProblem, type Finding, type Problem } from "./finding.ts";
+export { ByProblem, countByProblem, Finding, isStale, PROBLEMS, STALE, Trouble, type Problem } from "./finding.ts";
 export { invoke, type Effect, type Operation, type Outcome } from "./operation.ts";
 export { operations } from "./operations.ts";
 export { engines, type EngineCacheRow } from "./operations/engines.ts";
@@ -85,6 +85,8 @@ export {
   type ProbeCaches,
   type Survey,
 } from "./survey.ts";
+export type { DirectoryNews, RootFigures } from "./live-survey.ts";
+export { watchLibraries, type LibraryEvent, type LibraryWatch, type WatchStatus } from "./watch-libraries.ts";
 export { withTimeLimit } from "./time-limit.ts";
 export { formatBytes, formatSeconds, parseDuration } from "./units.ts";
 export { parse } from "./validate.ts";

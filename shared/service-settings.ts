@@ -44,6 +44,15 @@ export const ServiceSettings = Type.Object(
       default: 7,
       description: "Tell when a managed cache is going to be full within so many days.",
     }),
+    watch: Type.Boolean({
+      default: false,
+      description: "Watch the libraries, and tell at /events what becomes stale in them (Linux; see /watch).",
+    }),
+    lookEvery: Type.String({
+      pattern: DURATION_PATTERN,
+      default: "1h",
+      description: "While libraries are watched: how often all of them are looked at, for what no watch can tell.",
+    }),
   },
   { additionalProperties: false, default: {}, description: "The service (cache-ops serve)." },
 );

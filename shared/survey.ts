@@ -1,6 +1,7 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { isInside } from "./anchor.ts";
+import { CACHE_NAME } from "./caches/directory/names.ts";
 import { scanDirectories } from "./caches/directory/scan.ts";
 import { hasProbeFile } from "./caches/probe/database.ts";
 import { nameOf } from "./caches/probe/media-audit/judge.ts";
@@ -8,12 +9,13 @@ import { mediaAuditPlaces } from "./caches/probe/media-audit/places.ts";
 import { scanMediaAudit, type JudgedFile } from "./caches/probe/media-audit/scan.ts";
 import type { Context } from "./context.ts";
 import { resolveRoots } from "./library.ts";
-import { inspectRoot, type RootState } from "./passport.ts";
+import { inspectRoot, type Passport, type RootState } from "./passport.ts";
 import type { Scan } from "./scan.ts";
+import type { Trouble } from "./finding.ts";
 import { parseDuration } from "./units.ts";
 
 /** A root of a configured library, and how it was found. */
-interface SurveyedRoot {
+export interface SurveyedRoot {
   /** Name of the library it belongs to. */
   readonly library: string;
   readonly root: string;
@@ -30,7 +32,7 @@ export interface Survey {
 
 /** Looks at every configured library. A root that is not healthy is reported as such; the others are scanned. */
 export async function survey(context: Context): Promise<Survey> {
-  const { roots, passports } = await inspectRoots(context);
+  const { roots, passports } = await inspectRoots(await rootsOfLibraries(context), context);
   return { roots, scan: await scanDirectories(passports, context) };
 }
 
@@ -39,7 +41,7 @@ export async function survey(context: Context): Promise<Survey> {
  * longer healthy stays as it was seen last. Moved media is not looked for: what is known of it is kept.
  */
 export async function surveyAgain(known: Survey, directories: readonly string[], context: Context): Promise<Survey> {
-  const { roots, passports } = await inspectRoots(context);
+  const { roots, passports } = await inspectRoots(await rootsOfLibraries(context), context);
   const only = new Set(directories.filter((path) => passports.some(({ root }) => isInside(root, path))));
   const scan = await scanDirectories(passports, context, { only: [...only] });
   const isKept = (cache: string) => !only.has(dirname(cache));
@@ -60,23 +62,37 @@ export async function surveyAgain(known: Survey, directories: readonly string[],
             : item,
         ),
       ],
-      troubles: [...known.scan.troubles.filter(({ path }) => !only.has(path)), ...scan.troubles],
+      troubles: [...known.scan.troubles.filter((trouble) => !only.has(directoryOf(trouble))), ...scan.troubles],
     },
   };
 }
 
-async function inspectRoots(context: Context) {
+/** The directory that a trouble of a scan is about: itself, or where the file lies that it names. */
+export function directoryOf({ path, code }: Trouble): string {
+  return code === "name_not_utf8" || basename(path) === CACHE_NAME ? dirname(path) : path;
+}
+
+/** The roots of the configured libraries, none inside another, and the name of the library that each belongs to. */
+export async function rootsOfLibraries(context: Context): Promise<ReadonlyMap<string, string>> {
   const { libraries } = context.configuration;
-  if (libraries.length === 0) return { roots: [], passports: [] };
-  const limit = parseDuration(context.configuration.timeLimit);
+  if (libraries.length === 0) return new Map();
   const names = new Map<string, string>();
   for (const { name } of libraries) for (const root of await resolveRoots([name], context)) names.set(root, name);
+  return new Map((await resolveRoots([], context)).map((root) => [root, names.get(root) ?? root]));
+}
+
+/** Looks at roots, given with the names of their libraries; passports are of those that are in order. */
+export async function inspectRoots(
+  libraries: Iterable<readonly [root: string, library: string]>,
+  context: Context,
+): Promise<{ readonly roots: readonly SurveyedRoot[]; readonly passports: readonly Passport[] }> {
+  const limit = parseDuration(context.configuration.timeLimit);
   const inspected = await Promise.all(
-    (await resolveRoots([], context)).map(async (root) => ({ root, found: await inspectRoot(root, limit) })),
+    Array.from(libraries, async ([root, library]) => ({ root, library, found: await inspectRoot(root, limit) })),
   );
   return {
-    roots: inspected.map(({ root, found }): SurveyedRoot => ({
-      library: names.get(root) ?? root,
+    roots: inspected.map(({ root, library, found }): SurveyedRoot => ({
+      library,
       root,
       state: found.state,
       detail: found.state === "healthy" ? "" : found.detail,

@@ -31,6 +31,8 @@ export interface ServiceParts {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly state?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words of a program that starts the one it is given. */
+  readonly within?: readonly string[];
 }
 
 /** Starts the real service on a free port. It is ended with the test file at the latest. */
@@ -38,7 +40,8 @@ export async function startService(parts: ServiceParts = {}): Promise<ServiceSer
   const state = parts.state ?? makePlace("state");
   const config = join(makePlace("config"), "config.json");
   writeFileSync(config, JSON.stringify(parts.config ?? {}));
-  const child = spawn(execPath, [MAIN, "serve", "--port", "0", ...(parts.words ?? [])], {
+  const words = [...(parts.within ?? []), execPath, MAIN, "serve", "--port", "0", ...(parts.words ?? [])];
+  const child = spawn(words[0] ?? "", words.slice(1), {
     env: { ...cliEnvironment(state, config), ...parts.env },
     stdio: ["ignore", "ignore", "pipe"],
   });

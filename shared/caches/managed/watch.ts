@@ -7,6 +7,7 @@ import { CacheOpsError, errnoOf, ERRNO_HINTS, systemError } from "../../errors.t
 import { isOurName } from "../../naming.ts";
 import { inspectRoot } from "../../passport.ts";
 import { parseDuration } from "../../units.ts";
+import { WATCH_HINTS } from "../../watch-hints.ts";
 import { realRootOf } from "./configured.ts";
 import { isKnown, measureTree, type Measurement } from "./measure.ts";
 import { inspectManagedRoot, memberDirectory } from "./member-path.ts";
@@ -34,11 +35,6 @@ const UNWATCHED_SECONDS = 300;
 const LONGEST_MS = 86_400_000;
 /** How long a burst of events is collected. */
 const BURST_MS = 100;
-
-const WATCH_HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: "Allow more watches: sysctl fs.inotify.max_user_watches=524288.",
-  EMFILE: "Allow more watchers: sysctl fs.inotify.max_user_instances=512, or raise ulimit -n.",
-};
 
 /**
  * Keeps the register of a managed cache up to date while it runs: compares it with the disk at once and every hour, and
