@@ -15,6 +15,7 @@ import { runRounds } from "./rounds.ts";
 import type { Bench, Program, Scene } from "./scene.ts";
 import { findingsOf, show, type Findings } from "./show.ts";
 import { startBench } from "./start.ts";
+import { benchWatch } from "./watch.ts";
 
 /*
  * `npm run bench [-- WORDS] [--size small] …`: measures the built program against others on the same tree, in turn.
@@ -32,7 +33,7 @@ const BENCHES: Readonly<Record<string, (scene: Scene) => Bench | undefined | Pro
   start: startBench,
   quota: quotaBench,
 };
-const OTHERS = ["scan", "managed"];
+const OTHERS = ["scan", "managed", "watch"];
 const WORDS = [...Object.keys(BENCHES), ...OTHERS];
 
 const { values, positionals } = parseArgs({
@@ -75,6 +76,7 @@ for (const word of words) {
   const bench = BENCHES[word];
   if (word === "scan") found[word] = await benchProbing(place, Number(values.files), values.ffprobe, programs[0]);
   else if (word === "managed") found[word] = benchManaged(Number(values.directories));
+  else if (word === "watch") found[word] = await benchWatch(place, treeOf(values.size).tree, programs[0], 20);
   else if (bench !== undefined) found[word] = await measure(bench);
 }
 if (values.json !== undefined) {
@@ -83,12 +85,7 @@ if (values.json !== undefined) {
 
 async function measure(prepare: (typeof BENCHES)[string]): Promise<(Findings & { size: string }) | undefined> {
   const isStart = prepare === startBench;
-  const size = isStart && values.size !== "tiny" ? "small" : values.size;
-  const shape = SHAPES[size as keyof typeof SHAPES];
-  if (shape === undefined) throw new Error(`no size is called ${size}; there are ${Object.keys(SHAPES).join(", ")}`);
-  const home = join(values.trees === undefined ? place : resolve(from, values.trees), size);
-  mkdirSync(home, { recursive: true });
-  const tree = makeTree(home, shape);
+  const { size, tree } = treeOf(isStart && values.size !== "tiny" ? "small" : values.size);
   const rounds = Number(values.rounds) * (isStart ? 3 : 1);
   const bench = await prepare({ place, tree, programs, rounds });
   if (bench === undefined) {
@@ -102,6 +99,14 @@ async function measure(prepare: (typeof BENCHES)[string]): Promise<(Findings & {
     `\n${size}: ${directories} directories, ${media} media, ${caches} caches, ${entries} entries, ${Math.round(cacheBytes / 1e6)} MB of JSON; ${rounds} rounds`,
   );
   return { ...findings, size };
+}
+
+function treeOf(size: string) {
+  const shape = SHAPES[size as keyof typeof SHAPES];
+  if (shape === undefined) throw new Error(`no size is called ${size}; there are ${Object.keys(SHAPES).join(", ")}`);
+  const home = join(values.trees === undefined ? place : resolve(from, values.trees), size);
+  mkdirSync(home, { recursive: true });
+  return { size, tree: makeTree(home, shape) };
 }
 
 function describeMachine() {
