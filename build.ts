@@ -99,6 +99,7 @@ for (const directory of ["cli/dist", "extension/dist"]) {
   await buildInPieces({ "lock-keeper": "shared/lock-keeper.ts" }, directory);
   await buildInPieces({ "scan-thread": "shared/caches/directory/scan-thread.ts" }, directory);
   await buildInPieces({ "watch-thread": "shared/watch-thread.ts" }, directory);
+  await buildInPieces({ "measure-thread": "shared/caches/managed/measure-thread.ts" }, directory);
 }
 
 // The dashboard's page: the one part that runs in a browser.

@@ -42,7 +42,7 @@ export interface Measurement {
 }
 
 /** Whether a measurement says everything about a tree. Where it does not, nothing may be taken away. */
-export function isKnown({ hasForeignDevice, unreadable }: Measurement): boolean {
+export function isKnown({ hasForeignDevice, unreadable }: TreeFigures): boolean {
   return !hasForeignDevice && unreadable.length === 0;
 }
 
@@ -54,7 +54,8 @@ const CHUNK = 64;
 /** A program that looks whether somebody works here reads these; that is no use of the directory. */
 const LOCK_FILE = /\.lock$/;
 
-interface Tally {
+/** What was counted of a tree so far. */
+export interface Tally {
   bytes: number;
   files: number;
   directories: number;
@@ -64,9 +65,10 @@ interface Tally {
   readonly unreadable: Unreadable[];
   /** Files with several names: how many of them are in the tree. */
   readonly linked: Map<bigint, { readonly size: number; readonly names: bigint; seen: bigint }>;
-  /** A digest for each directory, 32 bytes as latin1. */
-  readonly digests: string[];
 }
+
+/** What a tree holds, without the digest that tells one state of it from another. */
+export type TreeFigures = Omit<Measurement, "digest">;
 
 /**
  * Measures the tree at `path`, whose links on the way to it are followed, but which is no link itself. Names are taken
@@ -80,23 +82,14 @@ interface Tally {
 export async function measureTree(path: string, options: MeasureOptions): Promise<Measurement> {
   throwIfAborted(options.signal);
   const root = await withTimeLimit(lstat(path, { bigint: true }), options.timeLimitSeconds, path);
-  if (!root.isDirectory()) throw Object.assign(new Error(`${path} is not a directory`), { code: "ENOTDIR" });
-  const tally: Tally = {
-    bytes: 0,
-    files: 0,
-    directories: 1,
-    newestMtimeMs: Number(root.mtimeMs),
-    newestAtimeMs: -Infinity,
-    hasForeignDevice: false,
-    unreadable: [],
-    linked: new Map(),
-    digests: [line("", root)],
-  };
+  const tally = startTally(path, root);
+  /** One for each directory, 32 bytes as latin1. */
+  const digests = [line("", root)];
   const base = latin1(path);
   const pending = [""];
   const running = new Set<Promise<void>>();
   const step = async (way: string) => {
-    for (const below of await measureDirectory(base, way, root.dev, tally, options)) pending.push(below);
+    for (const below of await measureDirectory(base, way, { root, tally, digests }, options)) pending.push(below);
   };
   try {
     while (pending.length > 0 || running.size > 0) {
@@ -111,23 +104,42 @@ export async function measureTree(path: string, options: MeasureOptions): Promis
   } finally {
     await Promise.allSettled(running);
   }
-  return concluded(tally);
+  const hash = createHash("sha256");
+  for (const digest of digests.sort()) hash.update(digest, "latin1");
+  return { ...figuresOf(tally), digest: hash.digest("hex") };
+}
+
+/** Nothing was counted yet but the tree's own directory. Throws ENOTDIR when it is none. */
+export function startTally(path: string, root: BigIntStats): Tally {
+  if (!root.isDirectory()) throw Object.assign(new Error(`${path} is not a directory`), { code: "ENOTDIR" });
+  return {
+    bytes: 0,
+    files: 0,
+    directories: 1,
+    newestMtimeMs: Number(root.mtimeMs),
+    newestAtimeMs: -Infinity,
+    hasForeignDevice: false,
+    unreadable: [],
+    linked: new Map(),
+  };
+}
+
+/** Notes that something could not be looked at; its path is bytes as latin1. Throws errors that are not the system's. */
+export function noteFailure({ unreadable }: Tally, bytes: string, error: unknown): void {
+  const code = errnoOf(error);
+  if (code === undefined) throw error;
+  if (unreadable.length < MAX_UNREADABLE) unreadable.push({ path: bytesOf(bytes).toString("utf8"), code });
 }
 
 /** Adds what one directory holds to the tally and returns the directories in it. Paths are bytes as latin1. */
 async function measureDirectory(
   base: string,
   way: string,
-  device: bigint,
-  tally: Tally,
+  { root, tally, digests }: { readonly root: BigIntStats; readonly tally: Tally; readonly digests: string[] },
   { signal, timeLimitSeconds }: MeasureOptions,
 ): Promise<string[]> {
   const directory = `${base}${way}`;
-  const fail = (bytes: string, error: unknown) => {
-    const code = errnoOf(error);
-    if (code === undefined) throw error;
-    if (tally.unreadable.length < MAX_UNREADABLE) tally.unreadable.push({ path: utf8(bytes), code });
-  };
+  const fail = (bytes: string, error: unknown) => noteFailure(tally, bytes, error);
   let names: string[];
   try {
     const reading = readdir(bytesOf(directory), { encoding: "latin1" });
@@ -155,16 +167,16 @@ async function measureDirectory(
       if (look?.status !== "fulfilled") fail(`${directory}/${name}`, look?.reason);
       else {
         hash.update(line(name, look.value), "latin1");
-        if (count(name, look.value, device, tally)) below.push(`${way}/${name}`);
+        if (count(name, look.value, root.dev, tally)) below.push(`${way}/${name}`);
       }
     }
   }
-  tally.digests.push(hash.digest().toString("latin1"));
+  digests.push(hash.digest().toString("latin1"));
   return below;
 }
 
-/** Adds one name to the tally; `true` for a directory to descend into. */
-function count(name: string, stats: BigIntStats, device: bigint, tally: Tally): boolean {
+/** Adds one name (bytes as latin1) to the tally of a tree on a device; `true` for a directory to descend into. */
+export function count(name: string, stats: BigIntStats, device: bigint, tally: Tally): boolean {
   tally.newestMtimeMs = Math.max(tally.newestMtimeMs, Number(stats.mtimeMs));
   if (stats.isDirectory()) {
     tally.directories += 1;
@@ -185,12 +197,11 @@ function count(name: string, stats: BigIntStats, device: bigint, tally: Tally): 
   return false;
 }
 
-function concluded({ linked, digests, ...figures }: Tally): Measurement {
-  const hash = createHash("sha256");
-  for (const digest of digests.sort()) hash.update(digest, "latin1");
+/** What all of it adds up to. */
+export function figuresOf({ linked, ...figures }: Tally): TreeFigures {
   let sharedBytes = 0;
   for (const { size, names, seen } of linked.values()) if (seen < names) sharedBytes += size;
-  return { ...figures, sharedBytes, digest: hash.digest("hex") };
+  return { ...figures, sharedBytes };
 }
 
 /** What the digest holds of a name: no name holds a NUL, so no two names and states make the same line. */
@@ -199,6 +210,6 @@ function line(name: string, stats: BigIntStats): string {
   return `${name}\0${type} ${stats.size} ${stats.mtimeNs} ${stats.ino}\n`;
 }
 
-const latin1 = (path: string) => Buffer.from(path).toString("latin1");
-const utf8 = (bytes: string) => bytesOf(bytes).toString("utf8");
-const bytesOf = (text: string) => Buffer.from(text, "latin1");
+/** The bytes of a path as latin1, and back. */
+export const latin1 = (path: string) => Buffer.from(path).toString("latin1");
+export const bytesOf = (text: string) => Buffer.from(text, "latin1");

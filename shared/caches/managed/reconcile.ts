@@ -1,17 +1,18 @@
-import { lstat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 
 import type { Context } from "../../context.ts";
-import { CacheOpsError, errnoOf, ERRNO_HINTS } from "../../errors.ts";
+import { CacheOpsError, ERRNO_HINTS } from "../../errors.ts";
 import type { Trouble } from "../../finding.ts";
 import { guardRoots } from "../../guard.ts";
 import { inspectRoot, passportDifference, type Passport } from "../../passport.ts";
 import { lookAtRoots, rememberRoots } from "../../planner.ts";
 import { presenceOf } from "../../presence.ts";
-import { throwIfAborted, withTimeLimit } from "../../time-limit.ts";
+import { throwIfAborted } from "../../time-limit.ts";
 import { parseDuration } from "../../units.ts";
 import type { ManagedEntry, ManagedStore, ManagedTotals, Registration } from "./managed-store.ts";
-import { isKnown, measureTree, type Measurement } from "./measure.ts";
+import { isKnown, type Measurement, type TreeFigures } from "./measure.ts";
+import { measureMany } from "./measure-many.ts";
+import type { TreeLook } from "./measure-thread.ts";
 import { assertAbsolute, memberPath } from "./member-path.ts";
 import { directoriesAt } from "./members.ts";
 import { keepsAccessTimes } from "./mounts.ts";
@@ -35,8 +36,6 @@ export interface Reconciliation {
   readonly after: Pick<ManagedTotals, "directories" | "bytes">;
 }
 
-/** Directories measured at once; each measures several of its own directories at once. */
-const CONCURRENCY = 3;
 /** Registrations written together. */
 const BATCH = 500;
 
@@ -113,17 +112,23 @@ async function compare(
     }
     if (batch.length > 0) await store.register(batch, context.now());
   };
-  const waiting = level.directories.values();
-  const work = async () => {
-    for (const path of waiting) {
-      throwIfAborted(signal);
-      const registration = await correctionFor(path, { cache, store, passport, keepsTimes, found, context });
-      if (registration !== undefined && corrections.push(registration) >= BATCH) await flush();
-      done += 1;
-      context.progress({ message: `measuring directories of ${cache.name}`, done, total: level.directories.length });
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  const known = new Set<string>();
+  const candidates = await store.candidates();
+  for (let index = 0; index < candidates.count; index += 1) known.add(candidates.pathOf(index));
+  const members: string[] = [];
+  for (const path of level.directories) {
+    if (cache.autoRegister || known.has(path)) members.push(join(passport.realPath, path));
+    else found.untracked += 1;
+  }
+  const scene = { cache, store, known, keepsTimes, found, context };
+  await measureMany(members, passport.device, options, async (directory, look) => {
+    const figures = knownFigures(directory, look, found.troubles);
+    const path = relative(passport.realPath, directory);
+    const registration = figures && (await correctionFor(path, figures, scene));
+    if (registration !== undefined && corrections.push(registration) >= BATCH) await flush();
+    done += 1;
+    context.progress({ message: `measuring directories of ${cache.name}`, done, total: members.length });
+  });
   await flush();
   return forgetGone(cache, store, passport, new Set(level.directories), found, context);
 }
@@ -131,7 +136,8 @@ async function compare(
 interface Scene {
   readonly cache: ManagedCache;
   readonly store: ManagedStore;
-  readonly passport: Passport;
+  /** What the register held before anything was measured. */
+  readonly known: ReadonlySet<string>;
   readonly keepsTimes: boolean;
   readonly found: Found;
   readonly context: Context;
@@ -141,19 +147,18 @@ interface Scene {
 type Correction = Registration & { readonly isKnown: boolean };
 
 /** What the register should be told of a directory, if anything. */
-async function correctionFor(path: string, scene: Scene): Promise<Correction | undefined> {
-  const { cache, store, passport, keepsTimes, found, context } = scene;
+async function correctionFor(
+  path: string,
+  figures: TreeFigures,
+  { cache, store, known, keepsTimes, found, context }: Scene,
+): Promise<Correction | undefined> {
   const entry = await store.get(path);
-  if (entry === undefined && !cache.autoRegister) {
-    found.untracked += 1;
-    return undefined;
-  }
-  const measurement = await measureMember(join(passport.realPath, path), passport, found.troubles, context);
-  if (measurement === undefined) return undefined;
+  // It was forgotten meanwhile.
+  if (entry === undefined && known.has(path)) return undefined;
   const now = context.now();
-  if (now - measurement.newestMtimeMs < parseDuration(cache.settle) * 1000) found.unsettled.push(path);
-  const accessedAt = lastUse(measurement, keepsTimes, now);
-  const { bytes, files } = measurement;
+  if (now - figures.newestMtimeMs < parseDuration(cache.settle) * 1000) found.unsettled.push(path);
+  const accessedAt = lastUse(figures, keepsTimes, now);
+  const { bytes, files } = figures;
   if (entry === undefined) {
     found.registered += 1;
     // Its TTL begins now: what was copied with its old times would expire at once.
@@ -178,32 +183,25 @@ function isUnmeasured({ bytes, files }: ManagedEntry, { name }: ManagedStore): b
 }
 
 /** When a tree was last used as far as the disk says, in whole milliseconds since 1970; never in the future. */
-export function lastUse({ newestMtimeMs, newestAtimeMs }: Measurement, keepsTimes: boolean, now: number): number {
+export function lastUse(
+  { newestMtimeMs, newestAtimeMs }: Pick<Measurement, "newestMtimeMs" | "newestAtimeMs">,
+  keepsTimes: boolean,
+  now: number,
+): number {
   return Math.floor(Math.min(now, Math.max(newestMtimeMs, keepsTimes ? newestAtimeMs : -Infinity)));
 }
 
-async function measureMember(
-  directory: string,
-  { device }: Passport,
-  troubles: Trouble[],
-  { signal, configuration }: Context,
-): Promise<Measurement | undefined> {
-  const timeLimitSeconds = parseDuration(configuration.timeLimit);
-  try {
-    const { dev } = await withTimeLimit(lstat(directory, { bigint: true }), timeLimitSeconds, directory);
-    const measurement = String(dev) === device ? await measureTree(directory, { signal, timeLimitSeconds }) : undefined;
-    if (measurement !== undefined && isKnown(measurement)) return measurement;
-    const [first] = measurement?.unreadable ?? [];
-    if (first !== undefined) {
-      troubles.push({ ...first, message: `cannot be read, so the size of ${directory} is not known` });
-    } else {
-      const message = "another file system is mounted here, so its size is not known and it is left alone";
-      troubles.push({ path: directory, code: "foreign_device", message });
-    }
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === undefined) throw error;
-    troubles.push({ path: directory, code, message: ERRNO_HINTS[code] ?? "cannot be measured" });
+/** The figures of a tree of which everything is known; otherwise what stands against it is a trouble. */
+function knownFigures(directory: string, look: TreeLook, troubles: Trouble[]): TreeFigures | undefined {
+  if ("figures" in look && isKnown(look.figures)) return look.figures;
+  const [first] = "figures" in look ? look.figures.unreadable : [];
+  if (first !== undefined) {
+    troubles.push({ ...first, message: `cannot be read, so the size of ${directory} is not known` });
+  } else if ("code" in look) {
+    troubles.push({ path: directory, code: look.code, message: ERRNO_HINTS[look.code] ?? "cannot be measured" });
+  } else {
+    const message = "another file system is mounted here, so its size is not known and it is left alone";
+    troubles.push({ path: directory, code: "foreign_device", message });
   }
   return undefined;
 }
