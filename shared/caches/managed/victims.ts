@@ -1,3 +1,4 @@
+import { readInOrder } from "./in-order.ts";
 import type { Candidates } from "./managed-store.ts";
 import type { EvictionPolicy } from "./settings.ts";
 
@@ -38,18 +39,29 @@ export interface Victims {
  * Makes no object for an entry, so that it can choose among millions.
  */
 export function chooseVictims(candidates: Candidates, rules: VictimRules): Victims {
-  const { bytes, registeredAt, expiresAt, pinned, count } = candidates;
+  const { bytes, registeredAt, accessedAt, expiresAt, pinned, count } = candidates;
   const { now, maxAgeMs = Number.NaN, neededBytes } = rules;
-  const expired = new Uint32Array(count);
-  const overAge = new Uint32Array(count);
-  const others = new Uint32Array(count);
-  const sizes = { expired: 0, overAge: 0, others: 0 };
-  for (let index = 0; index < count; index += 1) {
-    if (pinned[index] === 1) continue;
-    if (numberAt(expiresAt, index) <= now) expired[sizes.expired++] = index;
-    else if (numberAt(registeredAt, index) + maxAgeMs <= now) overAge[sizes.overAge++] = index;
-    else if (numberAt(bytes, index) > 0) others[sizes.others++] = index;
-  }
+  const rank = rankOf(candidates, rules);
+  const ceiling = ceilingOf(candidates, rank, neededBytes);
+  const [expired, overAge, near, far] = [makeList(count), makeList(count), makeList(count), makeList(count)];
+  /** Sorts candidates out, but for those beyond the ceiling: of a million it is most. */
+  const gather = (isFar: boolean) => {
+    const others = isFar ? far : near;
+    for (let index = 0; index < count; index += 1) {
+      if (pinned[index] === 1) continue;
+      if (numberAt(expiresAt, index) <= now) {
+        if (!isFar) expired.items[expired.length++] = index;
+      } else if (numberAt(registeredAt, index) + maxAgeMs <= now) {
+        if (!isFar) overAge.items[overAge.length++] = index;
+      } else {
+        const own = numberAt(rank, index);
+        const isBeyond =
+          own > ceiling.rank || (own === ceiling.rank && numberAt(accessedAt, index) > ceiling.accessedAt);
+        if (isBeyond === isFar && numberAt(bytes, index) > 0) others.items[others.length++] = index;
+      }
+    }
+  };
+  gather(false);
 
   const indices: number[] = [];
   const reasons: EvictionReason[] = [];
@@ -60,20 +72,59 @@ export function chooseVictims(candidates: Candidates, rules: VictimRules): Victi
     reasons.push(reason);
     freedBytes += numberAt(bytes, index);
   };
-  for (const index of inOrder(candidates, expired.subarray(0, sizes.expired), expiresAt)) go(index, "expired");
-  for (const index of inOrder(candidates, overAge.subarray(0, sizes.overAge), registeredAt)) go(index, "max_age");
-  if (freedBytes < neededBytes) {
-    for (const index of inOrder(candidates, others.subarray(0, sizes.others), rankOf(candidates, rules))) {
+  const all = ({ items, length }: List, by: Float64Array, reason: EvictionReason) =>
+    readInOrder(candidates, items.subarray(0, length), by, (index) => {
+      go(index, reason);
+      return false;
+    });
+  const asNeeded = ({ items, length }: List) => {
+    if (freedBytes >= neededBytes) return;
+    readInOrder(candidates, items.subarray(0, length), rank, (index) => {
       go(index, "over_quota");
-      if (freedBytes >= neededBytes) break;
-    }
-  }
+      return freedBytes >= neededBytes;
+    });
+  };
+  all(expired, expiresAt, "expired");
+  all(overAge, registeredAt, "max_age");
+  asNeeded(near);
+  if (freedBytes < neededBytes && ceiling.rank < Infinity) gather(true);
+  asNeeded(far);
   return {
     indices: Uint32Array.from(indices),
     reasons,
     freedBytes,
     missingBytes: Math.max(0, neededBytes - freedBytes),
   };
+}
+
+/** Indices, in room for as many as there can be: the system gives memory only for what is written. */
+interface List {
+  readonly items: Uint32Array;
+  length: number;
+}
+
+function makeList(room: number): List {
+  return { items: new Uint32Array(room), length: 0 };
+}
+
+/** Among fewer candidates it is not worth to look for a ceiling. */
+const MANY = 10_000;
+const SAMPLE = 1000;
+/** So much of a sample lies beyond what it shows to be enough. */
+const MARGIN = 25;
+
+/** How far in the order there is probably enough to free, as a sample shows; Infinity: all may be needed. */
+function ceilingOf({ bytes, accessedAt, count }: Candidates, rank: Float64Array, neededBytes: number) {
+  const none = { rank: Infinity, accessedAt: Infinity };
+  if (count < MANY) return none;
+  const sample = Array.from({ length: SAMPLE }, (_, place) => Math.floor(((place + 0.5) * count) / SAMPLE));
+  const by = (column: Float64Array, one: number, other: number) => numberAt(column, one) - numberAt(column, other);
+  sample.sort((one, other) => (rank[one] === rank[other] ? by(accessedAt, one, other) : by(rank, one, other)));
+  const enough = (Math.max(0, neededBytes) / count) * SAMPLE;
+  let seen = 0;
+  const last = sample.findIndex((index) => (seen += numberAt(bytes, index)) >= enough);
+  const index = last < 0 ? undefined : sample[last + MARGIN];
+  return index === undefined ? none : { rank: numberAt(rank, index), accessedAt: numberAt(accessedAt, index) };
 }
 
 /** What a policy goes by, for each candidate: the lowest goes first. */
@@ -95,66 +146,6 @@ function rankOf(candidates: Candidates, { policy, refillBytesPerSecond }: Victim
         return seconds > 0 ? -size / seconds : Number.NEGATIVE_INFINITY;
       });
   }
-}
-
-/** Where an item stands relative to another: below 0 before it, above 0 after it. */
-type Side = (item: number) => number;
-
-/**
- * Items by rank, then by last access, then by path. A quicksort that sorts only as far as it is read: choosing one in
- * twenty costs a fraction of sorting all. Reorders `items`.
- */
-function* inOrder(candidates: Candidates, items: Uint32Array, rank: Float64Array): Generator<number> {
-  const criteria = [byNumber(rank), byNumber(candidates.accessedAt), byPath(candidates)];
-  const waiting = [{ from: 0, to: items.length, level: 0 }];
-  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-    const { from, to, level } = part;
-    const sideOf = criteria[level];
-    if (to - from < 2 || sideOf === undefined) {
-      yield* items.subarray(from, to);
-    } else {
-      const { less, more } = partition(items, from, to, sideOf(items[(from + to) >>> 1] ?? 0));
-      waiting.push({ from: more, to, level }, { from: less, to: more, level: level + 1 }, { from, to: less, level });
-    }
-  }
-}
-
-function byNumber(column: Float64Array): (other: number) => Side {
-  return (other) => {
-    const number = numberAt(column, other);
-    return (item) => (numberAt(column, item) < number ? -1 : numberAt(column, item) > number ? 1 : 0);
-  };
-}
-
-function byPath(candidates: Candidates): (other: number) => Side {
-  return (other) => {
-    const path = candidates.pathOf(other);
-    return (item) => {
-      const own = candidates.pathOf(item);
-      return own < path ? -1 : own > path ? 1 : 0;
-    };
-  };
-}
-
-/** Reorders the items from `from` to `to`: up to `less` those before, up to `more` the equal ones, then those after. */
-function partition(items: Uint32Array, from: number, to: number, sideOf: Side): { less: number; more: number } {
-  let less = from;
-  let more = to;
-  for (let place = from; place < more;) {
-    const item = items[place] ?? 0;
-    const side = sideOf(item);
-    if (side < 0) {
-      items[place++] = items[less] ?? 0;
-      items[less++] = item;
-    } else if (side > 0) {
-      more -= 1;
-      items[place] = items[more] ?? 0;
-      items[more] = item;
-    } else {
-      place += 1;
-    }
-  }
-  return { less, more };
 }
 
 function numberAt(column: Float64Array, index: number): number {
