@@ -6,7 +6,7 @@ import type { Context } from "./context.ts";
 import { countByProblem, type ByProblem, type Finding, type Problem, type Trouble } from "./finding.ts";
 import { passportDifference, type Passport } from "./passport.ts";
 import type { Found, Scan, SeenCache } from "./scan.ts";
-import { directoryOf, inspectRoots, rootsOfLibraries, type SurveyedRoot } from "./survey.ts";
+import { directoryOf, inspectRoots, rootsOfLibraries, withoutCopies, type SurveyedRoot } from "./survey.ts";
 
 /** What a directory holds now, told because it held something else before. */
 export interface DirectoryNews {
@@ -89,7 +89,7 @@ export function makeLiveSurvey(): LiveSurvey {
 
   const lookAtAll = async (context: Context): Promise<SurveyNews> => {
     const inspected = await inspectRoots(await rootsOfLibraries(context), context);
-    const { directories: seen } = byDirectory(await scanDirectories(inspected.passports, context));
+    const { directories: seen } = byDirectory(await scanDirectories(inspected.passports, context), inspected.roots);
     const passports = new Map(inspected.passports.map((passport) => [passport.root, passport]));
     const before = roots;
     roots = new Map(inspected.roots.map((root) => [root.root, takenOver(root, passports.get(root.root), before)]));
@@ -113,18 +113,22 @@ export function makeLiveSurvey(): LiveSurvey {
     const concerned = new Set([...wanted.keys(), ...struckOut.keys()].flatMap((root) => root ?? []));
     const { passports, different } = await inspectAgain(concerned, context);
     const only = passports.flatMap(({ root }) => wanted.get(roots.get(root)) ?? []);
-    const seen = byDirectory(await scanDirectories(passports, context, { only }));
+    const seen = byDirectory(
+      await scanDirectories(passports, context, { only }),
+      Array.from(concerned, ({ surveyed }) => surveyed),
+    );
     const directories: DirectoryNews[] = [];
+    // First what went: of a directory that was renamed, the old name.
+    for (const { root: path } of passports) {
+      const root = roots.get(path);
+      if (root === undefined) continue;
+      for (const directory of struckOut.get(root) ?? []) directories.push(...put(root, directory, undefined));
+    }
     for (const directory of only) {
       const root = rootOf(directory);
       // What went away meanwhile is told of again.
       if (root === undefined || seen.vanished.has(directory)) continue;
       directories.push(...put(root, directory, withMoves(seen.directories.get(directory), root, directory)));
-    }
-    for (const { root: path } of passports) {
-      const root = roots.get(path);
-      if (root === undefined) continue;
-      for (const directory of struckOut.get(root) ?? []) directories.push(...put(root, directory, undefined));
     }
     const lost = different.filter(({ state }) => state !== "healthy");
     for (const root of lost) roots.set(root.root, takenOver(root, undefined, roots));
@@ -183,7 +187,7 @@ function count(root: SeenRoot, { cache, found }: SeenDirectory, sign: 1 | -1): v
 }
 
 /** What a scan saw by directory, and which directories were not there when they were to be read. */
-function byDirectory({ caches, found, troubles }: Scan) {
+function byDirectory({ caches, found, troubles }: Scan, roots: readonly SurveyedRoot[]) {
   const directories = new Map<string, SeenDirectory>();
   const vanished = new Set<string>();
   const at = (directory: string) => {
@@ -191,7 +195,7 @@ function byDirectory({ caches, found, troubles }: Scan) {
     directories.set(directory, known);
     return known;
   };
-  for (const cache of caches) at(dirname(cache.cache)).cache = cache;
+  for (const cache of caches) at(dirname(cache.cache)).cache = withoutCopies(cache, roots);
   for (const item of found) at(dirname(item.finding.cache)).found.push(item);
   for (const trouble of troubles) {
     const directory = directoryOf(trouble);

@@ -10,7 +10,7 @@ import { scanMediaAudit, type JudgedFile } from "./caches/probe/media-audit/scan
 import type { Context } from "./context.ts";
 import { resolveRoots } from "./library.ts";
 import { inspectRoot, type Passport, type RootState } from "./passport.ts";
-import type { Scan } from "./scan.ts";
+import type { Scan, SeenCache } from "./scan.ts";
 import type { Trouble } from "./finding.ts";
 import { parseDuration } from "./units.ts";
 
@@ -33,7 +33,19 @@ export interface Survey {
 /** Looks at every configured library. A root that is not healthy is reported as such; the others are scanned. */
 export async function survey(context: Context): Promise<Survey> {
   const { roots, passports } = await inspectRoots(await rootsOfLibraries(context), context);
-  return { roots, scan: await scanDirectories(passports, context) };
+  const scan = await scanDirectories(passports, context);
+  return { roots, scan: { ...scan, caches: scan.caches.map((cache) => withoutCopies(cache, roots)) } };
+}
+
+/** The same without strings that it has of its own, because threads sent them: of 100,000 caches they are many. */
+export function withoutCopies(cache: SeenCache, roots: readonly SurveyedRoot[]): SeenCache {
+  const { root, file, ...rest } = cache;
+  return {
+    ...rest,
+    kind: "directory",
+    root: roots.find((known) => known.root === root)?.root ?? root,
+    file: file === cache.cache ? cache.cache : file,
+  };
 }
 
 /**

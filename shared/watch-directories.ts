@@ -28,6 +28,7 @@ export function startWatching(onChange: (changes: ChangedDirectories) => void, l
   // One that hangs keeps nobody from ending.
   worker.unref();
   let failure: Error | undefined;
+  let isEnded = false;
   let waiting: PromiseWithResolvers<WatchReport | undefined> | undefined;
   const fail = (error: Error) => {
     failure ??= error;
@@ -41,6 +42,7 @@ export function startWatching(onChange: (changes: ChangedDirectories) => void, l
 
   const ask = async (order: WatchOrder): Promise<WatchReport | undefined> => {
     if (failure !== undefined) throw failure;
+    if (isEnded) return undefined;
     const asked = Promise.withResolvers<WatchReport | undefined>();
     waiting = asked;
     let [last, aliveAt] = [pulse[0], performance.now()];
@@ -77,6 +79,7 @@ export function startWatching(onChange: (changes: ChangedDirectories) => void, l
     },
     isThere: async () => (await inTurn({ does: "answer" })) !== undefined,
     end() {
+      isEnded = true;
       void worker.terminate();
       waiting?.resolve(undefined);
     },

@@ -82,6 +82,7 @@ export function watchLibraries(context: Context, onEvent: (event: LibraryEvent) 
     for (const directory of news.directories) onEvent({ type: "directory", news: directory });
   };
   const settle = (now: Watched | undefined) => {
+    if (isClosed) return;
     const before = `${state} ${message}`;
     watched = now;
     [state, message] = stateOf(now);

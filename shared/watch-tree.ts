@@ -1,5 +1,5 @@
 import { watch, type FSWatcher } from "node:fs";
-import { clearTimeout, setTimeout } from "node:timers";
+import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 
 import { errnoOf } from "./errors.ts";
 import { listNow, placesBelow, type Place } from "./walk.ts";
@@ -46,26 +46,35 @@ export function watchTree({ onChange, queueLimit, alive }: TreeWatcher): Watched
   const suspects = new Set<string>();
   let unwatched = 0;
   let errno: string | undefined;
+  /** Events of one turn of the loop: those that had been kept for us. */
   let events = 0;
+  let isOverflow = false;
   let timer: NodeJS.Timeout | undefined;
+  /** When the next of them are told of; Infinity: none is due. */
+  let nextAt = Infinity;
 
   const watched = (): Watched => ({ directories: nodes.size, unwatched, errno });
 
   const onEvent = (node: Node, type: string, name: string | null) => {
+    if (events === 0) setImmediate(endTurn);
     events += 1;
     const { path } = node.place;
     const below = name === null ? undefined : `${path}/${name}`;
     if (type === "rename" && below !== undefined && node.below.has(below)) suspects.add(below);
-    if (!due.has(path)) {
-      due.set(path, Math.max(performance.now() + BURST_MS, node.toldAt + node.paceMs));
-      schedule();
-    }
+    if (due.has(path)) return;
+    const at = Math.max(performance.now() + BURST_MS, node.toldAt + node.paceMs);
+    due.set(path, at);
+    if (at < nextAt) flushAt(at);
   };
-  const schedule = () => {
+  const endTurn = () => {
+    isOverflow ||= events >= queueLimit;
+    events = 0;
+    if (isOverflow) flush();
+  };
+  const flushAt = (at: number) => {
     clearTimeout(timer);
-    if (due.size === 0) return;
-    const first = due.size === 1 ? due.values().next().value : Math.min(...due.values());
-    timer = setTimeout(flush, Math.max(0, (first ?? 0) - performance.now()));
+    nextAt = at;
+    if (at < Infinity) timer = setTimeout(flush, Math.max(0, at - performance.now()));
   };
 
   const watchOne = (node: Node) => {
@@ -133,8 +142,6 @@ export function watchTree({ onChange, queueLimit, alive }: TreeWatcher): Watched
   };
   const flush = () => {
     const now = performance.now();
-    const isOverflow = events >= queueLimit;
-    events = 0;
     const [changed, gone]: [string[], string[]] = [[], []];
     for (const [path, at] of due) {
       const node = nodes.get(path);
@@ -145,16 +152,20 @@ export function watchTree({ onChange, queueLimit, alive }: TreeWatcher): Watched
       node.toldAt = now;
       renew(node, changed, gone);
     }
-    schedule();
+    let first = Infinity;
+    for (const at of due.values()) first = Math.min(first, at);
+    flushAt(first);
+    if (changed.length + gone.length === 0 && !isOverflow) return;
     const there = new Set(changed);
     onChange({ changed: [...there], gone: gone.filter((path) => !there.has(path)), isOverflow, ...watched() });
+    isOverflow = false;
   };
 
   return {
     begin(places) {
       for (const { watcher } of nodes.values()) watcher?.close();
       for (const kept of [nodes, due, suspects]) kept.clear();
-      [unwatched, errno, events] = [0, undefined, 0];
+      [unwatched, errno] = [0, undefined];
       follow(places, []);
       return watched();
     },
