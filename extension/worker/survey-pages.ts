@@ -11,8 +11,8 @@ interface Index {
 }
 
 interface Row extends DirectoryRow {
-  /** What a search looks in, in lower case. */
-  readonly text: string;
+  /** What a search looks in beside the label, in lower case. */
+  readonly names: string;
 }
 
 type SeenCache = Survey["scan"]["caches"][number];
@@ -50,31 +50,32 @@ export function directoryRows(
   { root, selection, offset, limit }: Requests["directories"][0],
 ): Page<DirectoryRow> {
   const chosen = chosenRows(indexOf(seen).byRoot.get(root) ?? [], selection);
-  return { total: chosen.length, rows: chosen.slice(offset, offset + limit).map(withoutText) };
+  return { total: chosen.length, rows: chosen.slice(offset, offset + limit).map(withoutNames) };
 }
 
 /** What is known of one directory. */
 export function directoryRow(seen: Survey | undefined, directory: string): DirectoryRow | null {
   const row = seen && indexOf(seen).byDirectory.get(directory);
-  return row === undefined ? null : withoutText(row);
+  return row === undefined ? null : withoutNames(row);
 }
 
-function withoutText({ text: _text, ...row }: Row): DirectoryRow {
+function withoutNames({ names: _names, ...row }: Row): DirectoryRow {
   return row;
 }
 
-/** The last selection that was asked for: the next page of it costs nothing. */
-let last: { readonly rows: readonly Row[]; readonly key: string; readonly chosen: readonly Row[] } | undefined;
+/** The last selection of each root that was asked for: the next page of it costs nothing. */
+const chosenLast = new WeakMap<readonly Row[], { readonly key: string; readonly chosen: readonly Row[] }>();
 
 function chosenRows(rows: readonly Row[], selection: Selection): readonly Row[] {
   const key = JSON.stringify(selection);
-  if (last?.rows === rows && last.key === key) return last.chosen;
+  const last = chosenLast.get(rows);
+  if (last?.key === key) return last.chosen;
   const wanted = selection.search.toLowerCase();
   const chosen = rows
     .filter(({ byProblem }) => selection.problems.length === 0 || selection.problems.some((name) => name in byProblem))
-    .filter(({ text }) => wanted === "" || text.includes(wanted))
+    .filter(({ label, names }) => wanted === "" || names.includes(wanted) || label.toLowerCase().includes(wanted))
     .toSorted(ORDERS[selection.sort]);
-  last = { rows, key, chosen };
+  chosenLast.set(rows, { key, chosen });
   return chosen;
 }
 
@@ -129,6 +130,15 @@ function makeRow(
     entries: cache?.entries ?? 0,
     bytes: cache?.content.size ?? 0,
     modifiedAt: cache?.mtimeMs ?? null,
+    ...(findings.length === 0 ? NOTHING_WRONG : wrongIn(findings)),
+  };
+}
+
+/** What most rows have in common, once for all of them. */
+const NOTHING_WRONG = { stale: 0, byProblem: {}, files: [], names: "" } as const;
+
+function wrongIn(findings: Survey["scan"]["found"]) {
+  return {
     stale: findings.filter(({ finding }) => isStale(finding.problem)).length,
     byProblem: countByProblem(findings.map(({ finding }) => finding)),
     files: findings.flatMap(({ finding, path }) =>
@@ -136,7 +146,10 @@ function makeRow(
         ? [{ path: path ?? finding.cache, problem: finding.problem, ...ruleOf(finding.reason) }]
         : [],
     ),
-    text: [label, ...findings.map(({ finding }) => finding.name ?? "")].join("\n").toLowerCase(),
+    names: findings
+      .map(({ finding }) => finding.name ?? "")
+      .join("\n")
+      .toLowerCase(),
   };
 }
 

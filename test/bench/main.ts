@@ -15,6 +15,7 @@ import { runRounds } from "./rounds.ts";
 import type { Bench, Program, Scene } from "./scene.ts";
 import { findingsOf, show, type Findings } from "./show.ts";
 import { startBench } from "./start.ts";
+import { benchTree } from "./tree.ts";
 import { benchWatch } from "./watch.ts";
 
 /*
@@ -33,7 +34,7 @@ const BENCHES: Readonly<Record<string, (scene: Scene) => Bench | undefined | Pro
   start: startBench,
   quota: quotaBench,
 };
-const OTHERS = ["scan", "managed", "watch"];
+const OTHERS = ["scan", "managed", "watch", "tree"];
 const WORDS = [...Object.keys(BENCHES), ...OTHERS];
 
 const { values, positionals } = parseArgs({
@@ -76,6 +77,7 @@ for (const word of words) {
   const bench = BENCHES[word];
   if (word === "scan") found[word] = await benchProbing(place, Number(values.files), values.ffprobe, programs[0]);
   else if (word === "managed") found[word] = benchManaged(Number(values.directories));
+  else if (word === "tree") found[word] = await benchTree(place);
   else if (word === "watch") found[word] = await benchWatch(place, treeOf(values.size).tree, programs[0], 20);
   else if (bench !== undefined) found[word] = await measure(bench);
 }

@@ -99,7 +99,7 @@ function insertionSort(items: Uint32Array, keys: Float64Array, from: number, to:
 }
 
 /** Sorts items whose numbers are all the same. */
-function sortByPath(items: Uint32Array, { pathOf }: Candidates): void {
-  const paths = new Map(Array.from(items, (item) => [item, pathOf(item)] as const));
+function sortByPath(items: Uint32Array, candidates: Candidates): void {
+  const paths = new Map(Array.from(items, (item) => [item, candidates.pathOf(item)] as const));
   items.sort((one, other) => ((paths.get(one) ?? "") < (paths.get(other) ?? "") ? -1 : 1));
 }
