@@ -14,7 +14,8 @@ export async function outlineCode(source: string): Promise<string> {
       importMemory: true,
     },
   );
-  if (error !== null || binary === null) throw new Error(`${source} cannot be compiled: ${error?.message ?? "no code"}`);
+  if (error !== null || binary === null)
+    throw new Error(`${source} cannot be compiled: ${error?.message ?? "no code"}`);
   const code = Buffer.from(binary).toString("base64");
   return `/** What the compiler makes of \`outline.as\`, as base64. Written by \`npm run generate\`. */\nexport const OUTLINE_CODE =\n  "${code}";\n`;
 }
