@@ -93,9 +93,17 @@ async function change(action: DirectoryAction, scene: Scene, context: Context): 
       const identity = await lstat(from, { bigint: true });
       await lease.assertHeld();
       lock.assertHeld();
-      moveDirectory(from, isReturn ? target : stored, identity, isReturn ? file : place);
-      await Promise.all([home.sync(), away.sync()]);
-      await noteInRegister(action, store, context);
+      const to = isReturn ? target : stored;
+      moveDirectory(from, to, identity, isReturn ? file : place);
+      try {
+        await Promise.all([home.sync(), away.sync()]);
+        await noteInRegister(action, store, context);
+      } catch (error) {
+        // Only what is reported as done can be taken back: what is not goes back at once.
+        moveDirectory(to, from, identity, isReturn ? place : file);
+        await Promise.allSettled([home.sync(), away.sync()]);
+        throw error;
+      }
     });
   }
   if (type === "remove_directory") await finishRemoval(action, away, store);

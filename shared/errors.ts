@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** What went wrong, in one word that every face maps to its own status (CLI exit code, HTTP status, MCP tool error). */
 export type ErrorCode =
   | "invalid_input"
@@ -44,7 +46,14 @@ export function withHint({ message, hint }: Pick<CacheOpsError, "message" | "hin
 /** The errno name (`ENOENT`, `EIO`, …) of a system error, or `undefined` when it is none. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
+  if (typeof error.code !== "string") return undefined;
+  const [, number] = /^Unknown system error -(\d+)$/.exec(error.code) ?? [];
+  return number === undefined ? error.code : nameOfErrno(Number(number));
+}
+
+/** What libuv has no name for: ESTALE of shares and EDQUOT of quotas, among others. */
+function nameOfErrno(number: number): string {
+  return Object.entries(constants.errno).find(([, known]) => known === number)?.[0] ?? `E${number}`;
 }
 
 const FORBIDDEN = new Set(["EACCES", "EPERM", "EROFS"]);

@@ -10,6 +10,9 @@ import { Exclude, Include, Paths } from "./input.ts";
 const Flag = (description: string) => Type.Optional(Type.Boolean({ description }));
 const Count = (description: string) => Type.Integer({ minimum: 0, description });
 
+/** Codes of caches that could not be written; what cannot be read has the system's own. */
+const UNWRITTEN: ReadonlySet<string> = new Set(["stale_plan", "locked", "unavailable", "forbidden"]);
+
 /** Fills the caches of media directories. */
 export const scan = defineOperation({
   name: "scan",
@@ -66,7 +69,7 @@ export const scan = defineOperation({
       },
       context,
     ),
-  outcome: ({ errors }) => (errors.some(({ code }) => code === "stale_plan" || code === "locked") ? "partial" : "ok"),
+  outcome: ({ errors }) => (errors.some(({ code }) => UNWRITTEN.has(code)) ? "partial" : "ok"),
   view: ({ media, current, probed, fromCache, written, caches, failures, runs, errors }) => ({
     title:
       runs.length > 0
