@@ -2,7 +2,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 
 import { Type, type Static } from "typebox";
 
-import { CacheOpsError } from "./errors.ts";
+import { CacheOpsError, errnoOf } from "./errors.ts";
 import { Attributes, Content } from "./file.ts";
 import { Owner } from "./owner.ts";
 import { Passport } from "./passport.ts";
@@ -255,9 +255,19 @@ function workOf(packed: unknown): Work {
   const bytes = packed instanceof Uint8Array ? packed : pack(Buffer.from("null"));
   const known = latest !== undefined && Buffer.compare(latest.packed, bytes) === 0 ? latest.work.deref() : undefined;
   if (known !== undefined) return known;
-  const work = parse(Work, JSON.parse(gunzipSync(bytes).toString("utf8")), "work of a run");
+  const work = parse(Work, unpacked(bytes), "work of a run");
   latest = { packed: bytes, work: new WeakRef(work) };
   return work;
+}
+
+/** What was stored packed. Throws `corrupt` when it is not as it was stored. */
+function unpacked(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(gunzipSync(bytes).toString("utf8"));
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && errnoOf(error) === undefined) throw error;
+    throw new CacheOpsError("corrupt", "a run's journal is damaged", { hint: "Check the disk it is on.", cause: error });
+  }
 }
 
 function runOf(row: Readonly<Record<string, unknown>>): Run {
