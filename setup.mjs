@@ -23,6 +23,9 @@ const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--igno
 /** The steps of each task; what stands in one step runs at the same time. */
 const tasks = {
   start: [[["cli/start.ts", ...words]]],
+  faults: words.includes("--long")
+    ? [[["test/faults/long.ts", ...words]]]
+    : [[["test/setup.ts"]], [["build.ts"]], [[...mocha, ...suites("faults"), ...words]]],
   test: [
     [["test/setup.ts"]],
     [["build.ts"]],

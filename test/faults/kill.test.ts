@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
 
 import { CACHE } from "../support/library.ts";
-import { keepCopies, leftoversIn, makeScene, operate, treeWithoutTimes, type Scene } from "./scene.ts";
+import { keepCopies, leftoversIn, letLocksAge, makeScene, operate, treeWithoutTimes, type Scene } from "./scene.ts";
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
@@ -103,15 +103,6 @@ describe("kill -9 at a write-side system call", function () {
     assert.ok(kills > chosen.length / 2, `${kills} of ${chosen.length} runs were killed`);
   }
 });
-
-/** Fifteen seconds pass for locks whose owner died before it could sign them. */
-function letLocksAge(root: string): void {
-  for (const name of leftoversIn(root)) {
-    const owner = join(root, name, "owner.json");
-    const signed = existsSync(owner) && readFileSync(owner, "utf8").endsWith("}");
-    if (name.endsWith("-lock") && !signed) utimesSync(join(root, name), 1, 1);
-  }
-}
 
 /** A tree after a cleanup: caches are new files, so their times differ from run to run. */
 function changedTree(root: string): string[] {

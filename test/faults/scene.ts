@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -62,8 +63,7 @@ export async function planCleanup(
  * Five directories with caches: an orphan to cut, an entry that moves to a directory without a cache, one that moves
  * into an existing cache, a temp file of mediabox to discard, and a lock of ours to release.
  */
-export async function makeScene(): Promise<Scene> {
-  const root = makePlace("library");
+export async function makeScene(root = makePlace("library"), state = makePlace("state")): Promise<Scene> {
   const [orphan] = makeMovies(join(root, "cut"), ["Gone (2001).mkv", "Here (2002).mkv"]);
   unlinkSync(orphan ?? "");
   const [moved] = makeMovies(join(root, "from"), ["Moved (2003).mkv", "Stays (2004).mkv", "Third (2005).mkv"]);
@@ -83,7 +83,6 @@ export async function makeScene(): Promise<Scene> {
     chmodSync(join(root, directory, CACHE), 0o640);
     chownSync(join(root, directory, CACHE), 1000, 1000);
   }
-  const state = makePlace("state");
   const plan = await planCleanup(state, [root]);
   return { root, state, plan, reset: keepCopies([root, state]) };
 }
@@ -101,7 +100,7 @@ export function keepCopies(directories: readonly string[]): () => void {
 }
 
 /** Makes the content of a directory that of another one; the directory itself stays the same inode. */
-function copyInto(from: string, to: string): void {
+export function copyInto(from: string, to: string): void {
   for (const name of readdirSync(to)) rmSync(join(to, name), { recursive: true });
   execFileSync("cp", ["-a", `${from}/.`, to]);
 }
@@ -130,4 +129,13 @@ export function letQuarantineLocksAge(root: string): void {
   const quarantine = join(root, QUARANTINE_NAME);
   if (!existsSync(quarantine)) return;
   for (const name of readdirSync(quarantine)) if (name.endsWith("-lock")) utimesSync(join(quarantine, name), 1, 1);
+}
+
+/** Fifteen seconds pass for locks beside caches whose owner died before it could sign them. */
+export function letLocksAge(root: string): void {
+  for (const name of leftoversIn(root)) {
+    const owner = join(root, name, "owner.json");
+    const signed = existsSync(owner) && readFileSync(owner, "utf8").endsWith("}");
+    if (name.endsWith("-lock") && !signed) utimesSync(join(root, name), 1, 1);
+  }
 }

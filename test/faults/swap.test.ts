@@ -1,51 +1,24 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
-import { text } from "node:stream/consumers";
 
 import { array, assert as check, constantFrom, property } from "fast-check";
 
 import { isInside, openAnchor } from "../../shared/anchor.ts";
-import { publish, remove } from "../../shared/atomic.ts";
-import { CacheOpsError } from "../../shared/index.ts";
-import { readSeenFile } from "../../shared/file.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
 import { operate, planCleanup } from "./scene.ts";
+import { workWhileSwapped } from "./swapping.ts";
 
-const ATTACKER = new URL("attacker.py", import.meta.url).pathname;
 const ROUNDS = (Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 10) || 100) * 100;
 
 describe("a directory that is swapped for a link while it is worked in", function () {
   this.timeout(3_600_000);
 
   it("never leads a write or a removal outside of the library", async () => {
-    const place = makePlace("swap");
-    const library = makeDirectory(place, "library");
-    const films = makeDirectory(library, "films");
-    const victim = makeDirectory(place, "victim");
-    symlinkSync("../victim", join(library, "link"));
-    for (const directory of [films, victim]) {
-      writeFileSync(join(directory, "replaced"), "old");
-      writeFileSync(join(directory, "removed"), "old");
-    }
-    const untouched = treeState(victim);
-    const attacker = spawn("python3", [ATTACKER, library], { stdio: ["pipe", "pipe", "inherit"] });
-    const output = text(attacker.stdout);
-    const done = { inside: 0, refused: 0 };
-    try {
-      for (let round = 0; round < ROUNDS; round += 1) {
-        if (await attempt(films, library, round)) done.inside += 1;
-        else done.refused += 1;
-        assert.equal(treeState(victim).join("\n"), untouched.join("\n"));
-      }
-    } finally {
-      attacker.stdin.end("\n");
-    }
-    const flips = Number(await output);
+    const { flips, ...done } = await workWhileSwapped(Array.from({ length: ROUNDS }, (_, round) => round));
     assert.ok(flips > ROUNDS, `${flips} swaps`);
     assert.ok(done.inside > 0 && done.refused > 0, JSON.stringify(done));
   });
@@ -85,30 +58,6 @@ describe("a directory that is swapped for a link while it is worked in", functio
     assert.equal(report["status"], "refused");
     assert.deepEqual(treeState(place), before);
   });
-
-  /** Writes and removes in the directory; `false` when it was refused. The files are put back for the next attempt. */
-  async function attempt(films: string, library: string, round: number): Promise<boolean> {
-    let anchor: Awaited<ReturnType<typeof openAnchor>> | undefined;
-    try {
-      anchor = await openAnchor(films, [library]);
-      const { identity } = await readSeenFile(anchor.at("replaced"));
-      const bytes = Buffer.from(`new ${round}`);
-      const temp = `.cache-ops-run-${round}.tmp`;
-      const assertMayWrite = () => undefined;
-      await publish({ anchor, name: "replaced", temp, bytes, replaces: identity, attributes: {}, assertMayWrite });
-      await remove(anchor, "removed", (await readSeenFile(anchor.at("removed"))).identity, assertMayWrite);
-      writeFileSync(anchor.at("removed"), "old");
-      return true;
-    } catch (error) {
-      // A link is no directory (ENOTDIR, ELOOP), and what it leads to is outside (forbidden).
-      const isRefusal = error instanceof CacheOpsError && error.code === "forbidden";
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (!isRefusal && code !== "ENOTDIR" && code !== "ELOOP") throw error;
-      return false;
-    } finally {
-      await anchor?.close();
-    }
-  }
 });
 
 describe("isInside", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
+import { atEnd } from "../support/at-end.ts";
 import { makePlace } from "../support/place.ts";
 
 /*
@@ -77,7 +78,7 @@ export async function startDriver(state: string, uid?: number): Promise<Driver> 
 /** Those still running: a failed test must not leave processes behind that keep the test run from ending. */
 const drivers = new Set<ChildProcess>();
 
-after(() => {
+atEnd(() => {
   for (const driver of drivers) driver.kill("SIGKILL");
 });
 

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { atEnd } from "./at-end.ts";
+
 /** A new empty directory that is removed when the test file is done. Real path, so that it can be compared. */
 export function makePlace(name = "place"): string {
   const place = mkdtempSync(join(tmpdir(), `cache-ops-test-${name}-`));
@@ -18,8 +20,9 @@ export function makeDirectory(...parts: readonly string[]): string {
   return path;
 }
 
-after(function removePlaces() {
-  // Some hold a hundred thousand files, and other work may be going on.
-  this.timeout(600_000);
+/** Removes all places at once: for who makes many of them before the end. */
+export function removePlaces(): void {
   for (const place of places.splice(0)) rmSync(place, { recursive: true, force: true });
-});
+}
+
+atEnd(removePlaces);

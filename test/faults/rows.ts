@@ -1,0 +1,12 @@
+import type { Row } from "./row.ts";
+import { errors } from "./rows/errors.ts";
+import { fuzz } from "./rows/fuzz.ts";
+import { kill } from "./rows/kill.ts";
+import { lock } from "./rows/lock.ts";
+import { power } from "./rows/power.ts";
+import { roundTrip } from "./rows/round-trip.ts";
+import { short } from "./rows/short.ts";
+import { swap } from "./rows/swap.ts";
+
+/** What the long run goes through, in the order of docs/reliability.md. */
+export const rows: readonly Row[] = [kill, power, errors, short, lock, roundTrip, swap, fuzz];

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { makeDirectory } from "../../support/place.ts";
+import { pointsOf, shuffled } from "../cases.ts";
+import { commitPaths } from "../commit-paths.ts";
+import { eachCase, type Row } from "../row.ts";
+import { startWorker } from "../workers.ts";
+
+/** In which state the file system is that a process is killed on. */
+const STATES = {
+  "in memory": "/dev/shm",
+  "on a disk": "/var/tmp",
+  "during the recovery from another kill": "/dev/shm",
+} as const;
+type FileSystemState = keyof typeof STATES;
+
+export const kill: Row = {
+  name: "kill",
+  what: `kill -9 at write-side system calls of ${commitPaths.map(({ name }) => name).join(", ")}; in memory (tmpfs), on a disk, and during the recovery from another kill`,
+  required:
+    "every file is the old or the new one; the next run completes it or takes it back, whole; nothing of ours stays; the stores are in order",
+  count: 2_100,
+  quick: 12,
+  async run(task) {
+    const bases = (["/dev/shm", "/var/tmp"] as const).map((parent) => [
+      parent,
+      mkdtempSync(join(parent, "cache-ops-faults-kill-")),
+    ]);
+    const baseOf = (state: FileSystemState, path: string) =>
+      makeDirectory(String(new Map(bases as [string, string][]).get(STATES[state])), path);
+    let worker = await startWorker();
+    try {
+      const points = await pointsOf(worker, ["writes"], (path) => baseOf("in memory", path));
+      const states = Object.keys(STATES) as FileSystemState[];
+      const cases = shuffled(
+        states.flatMap((state) => points.map((point) => ({ state, ...point }))),
+        task,
+      );
+      let next = startWorker();
+      const renew = async () => {
+        worker.stop();
+        worker = await next;
+        next = startWorker();
+      };
+      await eachCase(task, async (number) => {
+        const { state, path, nth } = cases[number % cases.length] as (typeof cases)[number];
+        const dice = task.diceOf(number);
+        const label = `${path} ${nth} ${state}`;
+        const request = { path, base: baseOf(state, path) } as const;
+        if ((await worker.ask({ ...request, fault: { does: "kill", nth } })) === undefined) {
+          task.count("kills");
+          task.count(state);
+        } else task.count("ended before the call");
+        await renew();
+        if (state === "during the recovery from another kill") {
+          const again = { does: "kill", nth: 1 + dice.below(nth + 10) } as const;
+          if ((await worker.ask({ ...request, goesOn: true, fault: again })) === undefined) task.count("kills");
+          await renew();
+        }
+        const answer = await worker.ask({ ...request, recover: dice.chance(0.5) ? "undo" : "again" });
+        if (answer?.error !== undefined) throw new Error(`${label}: ${answer.error}`);
+        task.count("recovered");
+      });
+      (await next).stop();
+    } finally {
+      worker.stop();
+      for (const [, base] of bases) rmSync(String(base), { recursive: true, force: true });
+    }
+  },
+};

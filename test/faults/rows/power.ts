@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+
+import type { Dice } from "../../support/dice.ts";
+import { FILE_SYSTEMS, makeDisk, type Disk, type FileSystem } from "../power.ts";
+import type { Row, Task } from "../row.ts";
+import { bundleOf } from "../workers.ts";
+
+const KINDS = Object.keys(FILE_SYSTEMS) as FileSystem[];
+/** The power goes after so many changes at most, at a random moment of the next one. */
+const MOST_RUNS = 3;
+const WINDOW_MS = 120;
+/** After so many cuts a new file system is made: the state store has grown. */
+const LIVES = 20;
+
+interface Line {
+  readonly ready?: boolean;
+  readonly run?: string;
+  readonly broken?: string;
+}
+
+export const power: Row = {
+  name: "power",
+  what: `power cuts (FS_IOC_SHUTDOWN, log not flushed) at random moments of cleanups and evictions, on loop-mounted ${KINDS.join(", ")}`,
+  required:
+    "no empty or torn file; every run that was reported as done is there and is undone, whole; interrupted ones are finished by asking again; the state store is in order",
+  count: 1_500,
+  quick: 6,
+  async run(task) {
+    for (let number = task.from; number < task.to && !task.isOver(); number += LIVES) {
+      const kind = KINDS[Math.floor(number / LIVES) % KINDS.length] ?? "ext4";
+      await cutOften(kind, { ...task, from: number, to: Math.min(task.to, number + LIVES) });
+    }
+  },
+};
+
+/** Makes a file system and goes through some cases on it. */
+async function cutOften(kind: FileSystem, task: Task): Promise<void> {
+  let disk: Disk | undefined;
+  try {
+    disk = makeDisk(kind);
+    // Nothing is to be recovered from yet.
+    let { runs } = await live(disk, [], 0, task.diceOf(-1 - task.from));
+    task.count(`cuts on ${kind}`);
+    for (let number = task.from; number < task.to && !task.isOver(); number += 1) {
+      const told = await live(disk, runs, number - task.from + 1, task.diceOf(number));
+      if (told.broken !== undefined) {
+        task.failed(`${kind}, cut ${number}`, told.broken);
+        return;
+      }
+      task.passed();
+      task.count(`cuts on ${kind}`);
+      task.count("runs told to be done, and undone after the cut", runs.length);
+      runs = told.runs;
+    }
+  } catch (error) {
+    task.note(`${kind}: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    disk?.remove();
+  }
+}
+
+/** One life of the worker: it recovers, works for some time, and loses its disk. */
+async function live(disk: Disk, acknowledged: readonly string[], round: number, dice: Dice) {
+  const [most, ms] = [dice.below(MOST_RUNS + 1), dice.below(WINDOW_MS)];
+  const program = await bundleOf("power-worker");
+  const child = spawn(process.execPath, [program, disk.mount, JSON.stringify(acknowledged), String(round)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  const runs: string[] = [];
+  let broken: string | undefined;
+  const isAtWork = Promise.withResolvers<void>();
+  const reading = createInterface({ input: child.stdout });
+  reading.on("line", (line) => {
+    const said = JSON.parse(line) as Line;
+    if (said.run !== undefined) runs.push(said.run);
+    if (said.broken !== undefined) broken = said.broken;
+    if (said.ready === true || said.run !== undefined) {
+      if (runs.length >= most) isAtWork.resolve();
+    }
+  });
+  reading.on("close", () => isAtWork.resolve());
+  await isAtWork.promise;
+  if (broken === undefined) await delay(ms);
+  await disk.cut();
+  child.kill("SIGKILL");
+  await exited;
+  disk.start();
+  return { runs, broken };
+}
