@@ -197,6 +197,16 @@ int scandir64(const char *path, struct dirent64 ***list, int (*filter)(const str
 }
 DIR *opendir(const char *path) { REAL(opendir); return fails(READS, "opendir", -1, path) ? 0 : real(path); }
 
+/* What Node asks once statx was refused by EPERM, as by an old seccomp filter. */
+int __xstat64(int version, const char *path, struct stat64 *into);
+int __lxstat64(int version, const char *path, struct stat64 *into);
+BY_PATH(READS, __xstat64, (int version, const char *path, struct stat64 *into), (version, path, into))
+BY_PATH(READS, __lxstat64, (int version, const char *path, struct stat64 *into), (version, path, into))
+int __xstat(int version, const char *path, struct stat *into);
+int __lxstat(int version, const char *path, struct stat *into);
+BY_PATH(READS, __xstat, (int version, const char *path, struct stat *into), (version, path, into))
+BY_PATH(READS, __lxstat, (int version, const char *path, struct stat *into), (version, path, into))
+
 int connect(int fd, const struct sockaddr *address, socklen_t length) {
   REAL(connect);
   return fails(CONNECTS, "connect", -1, "") ? -1 : real(fd, address, length);

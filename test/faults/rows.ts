@@ -3,10 +3,12 @@ import { errors } from "./rows/errors.ts";
 import { fuzz } from "./rows/fuzz.ts";
 import { kill } from "./rows/kill.ts";
 import { lock } from "./rows/lock.ts";
+import { mounts } from "./rows/mounts.ts";
 import { power } from "./rows/power.ts";
+import { presence } from "./rows/presence.ts";
 import { roundTrip } from "./rows/round-trip.ts";
 import { short } from "./rows/short.ts";
 import { swap } from "./rows/swap.ts";
 
 /** What the long run goes through, in the order of docs/reliability.md. */
-export const rows: readonly Row[] = [kill, power, errors, short, lock, roundTrip, swap, fuzz];
+export const rows: readonly Row[] = [kill, power, errors, short, lock, mounts, presence, roundTrip, swap, fuzz];

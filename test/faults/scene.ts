@@ -30,6 +30,17 @@ export interface Scene {
   readonly reset: () => void;
 }
 
+/** Runs an operation by its name. */
+export async function runOperation(
+  name: string,
+  input: Record<string, unknown>,
+  context: Context,
+): Promise<Record<string, unknown>> {
+  const operation = operations.find((candidate) => candidate.name === name);
+  if (operation === undefined) throw new Error(`no operation ${name}`);
+  return invoke(operation, input, context);
+}
+
 /** Runs an operation in this process on a state directory, which is closed again afterwards. */
 export async function operate(
   state: string,
@@ -37,12 +48,9 @@ export async function operate(
   input: Record<string, unknown>,
   parts: Parameters<typeof makeContext>[0] = {},
 ): Promise<Record<string, unknown>> {
-  const operation = operations.find((candidate) => candidate.name === name);
-  if (operation === undefined) throw new Error(`no operation ${name}`);
   const opened = openState(state);
-  const context: Context = makeContext({ state: () => opened, ...parts });
   try {
-    return await invoke(operation, input, context);
+    return await runOperation(name, input, makeContext({ state: () => opened, ...parts }));
   } finally {
     opened.close();
   }

@@ -9,29 +9,39 @@ import { atEnd } from "../support/at-end.ts";
 import { faultEnvironment } from "./fault.ts";
 import type { FaultAnswer, FaultRequest } from "./fault-worker.ts";
 
-/** A process that carries out commit paths with faults in them. */
-export interface FaultWorker {
+/** A process that answers each line of JSON with a line of JSON, and in which calls can be made to fail. */
+export interface Program<Question, Answer> {
   /** `undefined`: it was killed. Throws when it does not answer within {@link ANSWER_SECONDS}. */
-  ask(request: FaultRequest): Promise<FaultAnswer | undefined>;
+  ask(question: Question): Promise<Answer | undefined>;
   /** Ends it. */
   stop(): void;
 }
 
-/** No operation of a commit path takes this long. */
+/** One that carries out commit paths with faults in them. */
+export type FaultWorker = Program<FaultRequest, FaultAnswer>;
+
+/** No answer takes this long. */
 const ANSWER_SECONDS = 120;
 
-/** Starts a worker; what it says itself on standard error is shown. */
-export async function startWorker(): Promise<FaultWorker> {
-  const child = spawn(process.execPath, [await bundleOf("fault-worker")], {
+/** Starts one that carries out commit paths. */
+export function startWorker(): Promise<FaultWorker> {
+  return startProgram<FaultRequest, FaultAnswer>("fault-worker");
+}
+
+/** Starts a program; what it says on standard error is shown. */
+export async function startProgram<Question, Answer>(
+  name: Parameters<typeof bundleOf>[0],
+): Promise<Program<Question, Answer>> {
+  const child = spawn(process.execPath, [await bundleOf(name)], {
     env: faultEnvironment(),
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  // A worker that was killed cannot be written to.
+  // One that was killed cannot be written to.
   child.stdin.on("error", () => undefined);
   return {
-    async ask(request) {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
+    async ask(question) {
+      child.stdin.write(`${JSON.stringify(question)}\n`);
       const late = Promise.withResolvers<never>();
       const timer = setTimeout(
         () => late.reject(new Error(`no answer within ${ANSWER_SECONDS} s`)),
@@ -39,7 +49,7 @@ export async function startWorker(): Promise<FaultWorker> {
       );
       try {
         const { value, done } = await Promise.race([lines.next(), late.promise]);
-        return done === true ? undefined : (JSON.parse(value) as FaultAnswer);
+        return done === true ? undefined : (JSON.parse(value) as Answer);
       } finally {
         clearTimeout(timer);
       }
@@ -48,10 +58,12 @@ export async function startWorker(): Promise<FaultWorker> {
   };
 }
 
+const PROGRAMS = ["fault-worker", "power-worker", "lock-counter", "presence-worker"] as const;
+
 let bundles: Promise<string> | undefined;
 
 /** A program of this directory in one file: it is started thousands of times. */
-export async function bundleOf(program: "fault-worker" | "power-worker" | "lock-counter"): Promise<string> {
+export async function bundleOf(program: (typeof PROGRAMS)[number]): Promise<string> {
   return join(await (bundles ??= bundle()), `${program}.js`);
 }
 
@@ -62,9 +74,7 @@ async function bundle(): Promise<string> {
   const shared = join(import.meta.dirname, "../../shared");
   await build({
     entryPoints: {
-      "fault-worker": join(import.meta.dirname, "fault-worker.ts"),
-      "power-worker": join(import.meta.dirname, "power-worker.ts"),
-      "lock-counter": join(import.meta.dirname, "lock-counter.ts"),
+      ...Object.fromEntries(PROGRAMS.map((name) => [name, join(import.meta.dirname, `${name}.ts`)])),
       "lock-keeper": join(shared, "lock-keeper.ts"),
       "scan-thread": join(shared, "caches/directory/scan-thread.ts"),
     },
