@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { execPath } from "node:process";
 import { createInterface } from "node:readline";
 
+import { atEnd } from "../support/at-end.ts";
 import { cliEnvironment } from "../support/cli.ts";
 import { makePlace } from "../support/place.ts";
 import type { HttpServer } from "./http-server.ts";
@@ -142,6 +143,6 @@ export async function sendRaw({ origin }: Pick<ServiceServer, "origin">, bytes: 
 
 const running = new Set<ChildProcess>();
 
-after(() => {
+atEnd(() => {
   for (const child of running) child.kill("SIGKILL");
 });

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
+import { atEnd } from "./at-end.ts";
+
 /** As much of a container as matters here. */
 export interface Listed {
   readonly id: string;
@@ -62,7 +64,7 @@ function detailsOf(listed: Listed) {
   };
 }
 
-after(() => {
+atEnd(() => {
   for (const server of servers) {
     server.close();
     server.closeAllConnections();

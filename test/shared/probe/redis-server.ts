@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
+import { atEnd } from "../../support/at-end.ts";
 import { makePlace } from "../../support/place.ts";
 
 /** A real Redis on a socket of its own. It is ended with the test file. */
@@ -73,7 +74,7 @@ export async function startStandIn(text: string | undefined): Promise<string> {
   return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-after(() => {
+atEnd(() => {
   for (const child of started) child.kill("SIGKILL");
   for (const { server, sockets } of servers) {
     for (const socket of sockets) socket.destroy();
