@@ -266,7 +266,7 @@ function unpacked(bytes: Uint8Array): unknown {
     return JSON.parse(gunzipSync(bytes).toString("utf8"));
   } catch (error) {
     if (!(error instanceof SyntaxError) && errnoOf(error) === undefined) throw error;
-    throw new CacheOpsError("corrupt", "a run's journal is damaged", { hint: "Check the disk it is on.", cause: error });
+    throw new CacheOpsError("corrupt", "a run's journal is damaged", { hint: "Check its disk.", cause: error });
   }
 }
 

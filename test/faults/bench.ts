@@ -88,11 +88,18 @@ export async function reset(bench: Bench): Promise<Bench> {
 }
 
 /** Asks for something on a state directory; at one and the same time what writes the time down. */
-export async function ask(stateDirectory: string, { operation, input, config, at, laterMs = 0 }: Request): Promise<Answer> {
+export async function ask(
+  stateDirectory: string,
+  { operation, input, config, at, laterMs = 0 }: Request,
+): Promise<Answer> {
   const named = operations.find(({ name }) => name === operation);
   if (named === undefined) throw new Error(`no operation ${operation}`);
   let state: State | undefined;
-  const context = makeContext({ state: () => (state ??= openState(stateDirectory)), config, now: () => at ?? Date.now() + laterMs });
+  const context = makeContext({
+    state: () => (state ??= openState(stateDirectory)),
+    config,
+    now: () => at ?? Date.now() + laterMs,
+  });
   try {
     const output = await invoke(named, input, context);
     return { outcome: named.outcome(output), output };
@@ -145,8 +152,7 @@ export async function assertRecovers(bench: Bench, takesBack: boolean): Promise<
 
 /** Nothing of ours stays behind, and the stores are in order. */
 async function assertNothingLeft({ path, places }: Bench): Promise<void> {
-  const left = () =>
-    [places.library, places.extra].flatMap(leftoversIn).filter((name) => !name.startsWith("locked/"));
+  const left = () => [places.library, places.extra].flatMap(leftoversIn).filter((name) => !name.startsWith("locked/"));
   // Who plans anew leaves to the next cleanup what the plan before had begun.
   if (path.notesTime === true && left().length > 0) await sweep(places);
   assert.deepEqual(left(), [], "left behind");

@@ -74,7 +74,7 @@ export function arm(fault: Fault, kinds: readonly Kind[], places: readonly strin
   const mask = kinds.reduce((sum, kind) => sum | KINDS[kind], 0);
   const nth = fault.does === "count" ? 0 : fault.nth;
   const error = fault.does === "fail" ? errnoNumber(fault.errno) : 0;
-  const lasts = "lasts" in fault && fault.lasts === true ? 1 : 0;
+  const lasts = "lasts" in fault && fault.lasts ? 1 : 0;
   const length = fault.does === "shorten" ? fault.bytes : 0;
   // The mode last: until then nothing happens.
   for (const [index, value] of [0, nth, error, mask, lasts, length].entries()) bytes.writeInt32LE(value, index * 4);

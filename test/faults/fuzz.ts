@@ -74,7 +74,9 @@ const CONFIGURATION = JSON.stringify({
 export const fuzzConfiguration: Fuzz = (dice) => {
   const value = jsonOf(mutated(CONFIGURATION, dice));
   if (value === undefined) return "configurations that are no JSON";
-  return isTaken(() => parse(Configuration, value, "configuration")) ? "configurations taken" : "configurations refused";
+  return isTaken(() => parse(Configuration, value, "configuration"))
+    ? "configurations taken"
+    : "configurations refused";
 };
 
 /** A plan and the work of a run in a store, of which the bytes were changed. */

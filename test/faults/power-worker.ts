@@ -49,7 +49,9 @@ async function recover(acknowledged: readonly string[]): Promise<void> {
     if (entries.length === 0) throw new Error(`${file} is empty: ${text}`);
     if (!entries.some((key) => text.includes(`"fingerprint_hash": "${key}"`))) throw new Error(`${file} is torn`);
   }
-  const { runs } = (await run("history", { limit: 1000 })) as { runs: { run: string; plan: string | null; status: string }[] };
+  const { runs } = (await run("history", { limit: 1000 })) as {
+    runs: { run: string; plan: string | null; status: string }[];
+  };
   for (const known of acknowledged) {
     const found = runs.find((each) => each.run === known);
     if (found?.status !== "complete") throw new Error(`run ${known} was told to be done and is ${found?.status}`);
@@ -63,6 +65,13 @@ async function recover(acknowledged: readonly string[]): Promise<void> {
   for (const id of acknowledged) {
     const report = await run("undo", { run: id });
     if (report["status"] !== "complete") throw new Error(`undo of ${id}: ${JSON.stringify(report["refused"])}`);
+  }
+  // A lock that was given back in a run that had ended may be there again: the next cleanup takes it away.
+  if (leftoversIn(library).length > 0) {
+    laterMs = 2 * 3_600_000;
+    const { plan, status } = await run("cleanup", { paths: [library], allow: ["stale_ratio"] });
+    if (status === "ready") await run("apply", { plan });
+    say({ swept: true });
   }
   const left = [...leftoversIn(library), ...leftoversIn(managed)];
   if (left.length > 0) throw new Error(`left behind: ${left.join(", ")}`);
@@ -103,6 +112,19 @@ async function evict(number: number): Promise<void> {
   if (report["status"] === "complete") say({ run: report["run"] });
 }
 
+/** Changes one thing after the other until the disk is gone. */
+async function work(from: number): Promise<void> {
+  for (let number = from; ; number += 1) {
+    try {
+      await Promise.all([clean(number), number % 2 === 0 ? evict(number) : undefined]);
+    } catch (error) {
+      // The disk is gone, or so it should be.
+      say({ stopped: String(error) });
+      return;
+    }
+  }
+}
+
 const acknowledged = JSON.parse(process.argv[3] ?? "[]") as string[];
 const base = Number(process.argv[4] ?? 0) * 1000;
 try {
@@ -113,15 +135,7 @@ try {
     execFileSync("sync", ["-f", mount], { stdio: "pipe" });
   }
   say({ ready: true });
+  await work(base);
 } catch (error) {
   say({ broken: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  process.exit(1);
-}
-for (let number = base; ; number += 1) {
-  try {
-    await Promise.all([clean(number), number % 2 === 0 ? evict(number) : undefined]);
-  } catch {
-    // The disk is gone: nothing more is told, and the kill comes.
-    break;
-  }
 }

@@ -73,8 +73,7 @@ const TRIES: Readonly<Record<PresenceKind, (errno: string) => Promise<string>>> 
   },
   engine: (errno) =>
     unreachable("empty", {}, { engines: [{ name: "ace", socket: "/var/run/cache-ops-test.sock" }] }, errno),
-  jellyfin: (errno) =>
-    unreachable("clear", {}, { jellyfin: [{ name: "home", url: "http://127.0.0.1:9" }] }, errno),
+  jellyfin: (errno) => unreachable("clear", {}, { jellyfin: [{ name: "home", url: "http://127.0.0.1:9" }] }, errno),
 };
 
 /** A server to which no connection comes about: nothing may be planned for it. */
@@ -111,4 +110,3 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
-process.exit();

@@ -9,7 +9,22 @@ import { presence } from "./rows/presence.ts";
 import { roundTrip } from "./rows/round-trip.ts";
 import { service } from "./rows/service.ts";
 import { short } from "./rows/short.ts";
+import { corpora, http } from "./rows/suites.ts";
 import { swap } from "./rows/swap.ts";
 
 /** What the long run goes through, in the order of docs/reliability.md. */
-export const rows: readonly Row[] = [kill, power, errors, short, lock, mounts, presence, roundTrip, swap, fuzz, service];
+export const rows: readonly Row[] = [
+  kill,
+  power,
+  errors,
+  short,
+  lock,
+  mounts,
+  presence,
+  roundTrip,
+  swap,
+  corpora,
+  fuzz,
+  http,
+  service,
+];

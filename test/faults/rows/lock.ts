@@ -25,7 +25,7 @@ export const lock: Row = {
   count: 11_000,
   quick: 66,
   async run(task) {
-    for (let from = task.from; from < task.to && !task.isOver(); ) {
+    for (let from = task.from; from < task.to && !task.isOver();) {
       const size = Math.min(TOGETHER, task.to - from);
       const sections = Math.ceil((size * 10) / 11);
       try {
@@ -74,12 +74,12 @@ async function countTogether(sections: number, task: Task): Promise<void> {
       counted += 1;
       left[index] = (left[index] ?? 0) - 1;
     });
-    ends.push(
-      once(child, "close").then(() => {
-        running[index] = undefined;
-        if ((left[index] ?? 0) > 0 && !isOver) start(index);
-      }),
-    );
+    const end = async () => {
+      await once(child, "close");
+      running[index] = undefined;
+      if ((left[index] ?? 0) > 0 && !isOver) start(index);
+    };
+    ends.push(end());
   };
   let isOver = false;
   for (const index of CLOCKS.keys()) start(index);

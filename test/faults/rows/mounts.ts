@@ -63,7 +63,8 @@ export const mounts: Row = {
 async function outcomeOf(name: string, input: Record<string, unknown>, context: Context): Promise<[string, string]> {
   try {
     const output = await runOperation(name, input, context);
-    return [String(output["status"] ?? "done"), String(output["plan"] ?? "")];
+    const { status = "done", plan = "" } = output as { status?: string; plan?: string };
+    return [status, plan];
   } catch (error) {
     if (!(error instanceof CacheOpsError) || error.code === "internal") throw error;
     return [error.code, ""];
@@ -97,7 +98,7 @@ async function cleanUp(scene: Scene, stateDirectory: string, moment: string, nth
   return around(scene, stateDirectory, moment, nth, loss, {
     config: {},
     plan: ["cleanup", { paths: [root] }],
-    check() {
+    check: () => {
       for (const [file, keys] of living) {
         const text = readFileSync(file, "utf8");
         for (const key of keys) assert.ok(text.includes(key), `an entry of ${file} was removed`);
@@ -119,7 +120,7 @@ async function evict(scene: Scene, stateDirectory: string, moment: string, nth: 
     config,
     before: ["reconcile", {}],
     plan: ["evict", { paths: names, allow: ["in_use"] }],
-    check() {
+    check: () => {
       for (const name of names) {
         const isSomewhere = truth.some((disk) => holds(disk, name));
         assert.ok(isSomewhere, `${name} is gone`);
@@ -138,7 +139,7 @@ interface Subject {
   /** Asked for after the loss, too. */
   readonly before?: readonly [string, Record<string, unknown>];
   readonly plan: readonly [string, Record<string, unknown>];
-  check(): void;
+  readonly check: () => void;
 }
 
 async function around(
@@ -163,8 +164,7 @@ async function around(
     check();
     if (status !== "ready") return status;
     if (moment !== "during apply") loser.now();
-    const applying =
-      moment === "during apply" ? makeContext({ ...parts, fence: async () => loser.count() }) : context;
+    const applying = moment === "during apply" ? makeContext({ ...parts, fence: async () => loser.count() }) : context;
     const [applied] = await outcomeOf("apply", { plan: id }, applying);
     if (loss !== "branch missing") {
       assert.ok(moment === "during apply" || applied !== "complete", "something was changed on a disk that is gone");

@@ -19,6 +19,8 @@ interface Line {
   readonly ready?: boolean;
   readonly run?: string;
   readonly broken?: string;
+  readonly stopped?: string;
+  readonly swept?: boolean;
 }
 
 export const power: Row = {
@@ -42,10 +44,10 @@ async function cutOften(kind: FileSystem, task: Task): Promise<void> {
   try {
     disk = makeDisk(kind);
     // Nothing is to be recovered from yet.
-    let { runs } = await live(disk, [], 0, task.diceOf(-1 - task.from));
+    let { runs } = await live(disk, [], 0, task.diceOf(-1 - task.from), task);
     task.count(`cuts on ${kind}`);
     for (let number = task.from; number < task.to && !task.isOver(); number += 1) {
-      const told = await live(disk, runs, number - task.from + 1, task.diceOf(number));
+      const told = await live(disk, runs, number - task.from + 1, task.diceOf(number), task);
       if (told.broken !== undefined) {
         task.failed(`${kind}, cut ${number}`, told.broken);
         return;
@@ -63,7 +65,7 @@ async function cutOften(kind: FileSystem, task: Task): Promise<void> {
 }
 
 /** One life of the worker: it recovers, works for some time, and loses its disk. */
-async function live(disk: Disk, acknowledged: readonly string[], round: number, dice: Dice) {
+async function live(disk: Disk, acknowledged: readonly string[], round: number, dice: Dice, task: Task) {
   const [most, ms] = [dice.below(MOST_RUNS + 1), dice.below(WINDOW_MS)];
   const program = await bundleOf("power-worker");
   const child = spawn(process.execPath, [program, disk.mount, JSON.stringify(acknowledged), String(round)], {
@@ -72,12 +74,15 @@ async function live(disk: Disk, acknowledged: readonly string[], round: number, 
   const exited = once(child, "exit");
   const runs: string[] = [];
   let broken: string | undefined;
+  let isCut = false;
   const isAtWork = Promise.withResolvers<void>();
   const reading = createInterface({ input: child.stdout });
   reading.on("line", (line) => {
     const said = JSON.parse(line) as Line;
     if (said.run !== undefined) runs.push(said.run);
     if (said.broken !== undefined) broken = said.broken;
+    if (said.swept === true) task.count("locks of runs that had ended, taken away by the next cleanup");
+    if (said.stopped !== undefined && !isCut) broken = `stopped before the cut: ${said.stopped}`;
     if (said.ready === true || said.run !== undefined) {
       if (runs.length >= most) isAtWork.resolve();
     }
@@ -85,6 +90,7 @@ async function live(disk: Disk, acknowledged: readonly string[], round: number, 
   reading.on("close", () => isAtWork.resolve());
   await isAtWork.promise;
   if (broken === undefined) await delay(ms);
+  isCut = true;
   await disk.cut();
   child.kill("SIGKILL");
   await exited;

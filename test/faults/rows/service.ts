@@ -24,14 +24,16 @@ const PAUSE_MS = 110;
 /** Redis is down for some seconds, now and then. */
 const REDIS_EVERY_SECONDS = 40;
 const REDIS_DOWN_SECONDS = 5;
-/** Memory that a process needs to warm up. */
-const WARM_SECONDS = 60;
+/** In this time a process may take as much memory as it wants. */
+const WARM_SECONDS = 180;
+/** V8 collects late where there is much memory: with so little that it has to, what is kept for ever is seen. */
+const OLD_SPACE_MB = 128;
 
 export const service: Row = {
   name: "service",
   what: "`cache-ops serve` under load: seconds in which eight clients without token or with a wrong one ask twenty times a second each, and one with it reads, plans and applies as often as it is let in, while Redis is killed and started again now and then",
   required:
-    "who has no token is answered 401; everything else is answered, with 503 or a report of what is unreachable only while Redis is down; the process lives, and its memory stays flat",
+    "who has no token is answered 401; everything else is answered, with 503 or a report of what is unreachable only while Redis is down; the process lives, and its memory stays flat (a heap of at most 128 MB; less than 50 MB more in the last third after three minutes than in the one before)",
   count: 600,
   quick: 4,
   async run(task) {
@@ -47,7 +49,7 @@ export const service: Row = {
         libraries: [{ name: "films", roots: [library] }],
         managed: [{ name: "media", root: managed, store: "redis" }],
       },
-      env: { CACHE_OPS_REDIS_URL: redis.url },
+      env: { CACHE_OPS_REDIS_URL: redis.url, NODE_OPTIONS: `--max-old-space-size=${OLD_SPACE_MB}` },
     });
     const begun = performance.now();
     const seconds = () => (performance.now() - begun) / 1000;
@@ -83,7 +85,7 @@ export const service: Row = {
     if (!lived) task.failed("service", "the process ended");
     const growth = growthOf(memory);
     if (growth !== undefined) task.count("kilobytes grown between the second and the last third", Math.max(0, growth));
-    if (growth !== undefined && growth > 30_000) task.failed("service", `its memory grew by ${growth} kB`);
+    if (growth !== undefined && growth > 50_000) task.failed("service", `its memory grew by ${growth} kB`);
     task.passed(done - Math.min(done, health.failures.length));
   },
 };
