@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
+import { probedFields } from "../../shared/caches/directory/probed-fields.ts";
+import { isProbeData } from "../../shared/ffprobe.ts";
 import { benchScan } from "./scan.ts";
 import type { Program } from "./scene.ts";
 import { table } from "./show.ts";
@@ -29,16 +31,36 @@ export async function benchProbing(place: string, files: number, ffprobe: string
   console.log(
     `\nFirst scan ${perSecond.toFixed(1)} files/s; one system ffprobe at a time ${oneByOne.toFixed(1)} files/s.`,
   );
-  return { size, ffprobe, touched, scans, perSecond, oneByOne, ratio: perSecond / oneByOne };
+  const parity = ffprobe === "ffprobe" ? undefined : parityOf(join(place, "library"), ffprobe);
+  if (parity) console.log(`${parity.same} of ${parity.films} films have the same 17 fields by both.`);
+  return { size, ffprobe, touched, scans, perSecond, oneByOne, ratio: perSecond / oneByOne, parity };
+}
+
+/** Of how many films what a cache notes is the same by the system's ffprobe and by another one. */
+function parityOf(library: string, ffprobe: string) {
+  const films = someFilms(library);
+  const fieldsBy = (program: string, path: string) => {
+    const data: unknown = JSON.parse(execFileSync(program, [...WORDS, path], { encoding: "utf8", stdio: "pipe" }));
+    if (!isProbeData(data)) throw new Error(`${program} does not answer as ffprobe does`);
+    return JSON.stringify(probedFields(data, { isCorrected: false }));
+  };
+  const different = films.filter((path) => fieldsBy("ffprobe", path) !== fieldsBy(ffprobe, path));
+  for (const path of different) console.log(`Differs: ${path}`);
+  return { films: films.length, same: films.length - different.length };
+}
+
+const WORDS = ["-v", "error", "-print_format", "json", "-show_format", "-show_streams"];
+
+function someFilms(library: string): string[] {
+  return readdirSync(library, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith("."))
+    .slice(0, SAMPLE)
+    .map(({ parentPath, name }) => join(parentPath, name));
 }
 
 function filesPerSecondOneByOne(library: string): number {
-  const entries = readdirSync(library, { recursive: true, withFileTypes: true });
-  const films = entries.filter((entry) => entry.isFile() && !entry.name.startsWith(".")).slice(0, SAMPLE);
+  const films = someFilms(library);
   const begun = performance.now();
-  for (const { parentPath, name } of films) {
-    const words = ["-v", "error", "-print_format", "json", "-show_format", "-show_streams", join(parentPath, name)];
-    execFileSync("ffprobe", words, { stdio: "ignore" });
-  }
+  for (const path of films) execFileSync("ffprobe", [...WORDS, path], { stdio: "ignore" });
   return films.length / ((performance.now() - begun) / 1000);
 }
