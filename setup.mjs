@@ -24,7 +24,7 @@ const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--igno
 const tasks = {
   start: [[["cli/start.ts", ...words]]],
   faults: words.includes("--long")
-    ? [[["test/faults/long.ts", ...words]]]
+    ? [[["build.ts"]], [["test/faults/long.ts", ...words]]]
     : [[["test/setup.ts"]], [["build.ts"]], [[...mocha, ...suites("faults"), ...words]]],
   test: [
     [["test/setup.ts"]],

@@ -1,5 +1,3 @@
-import { execFileSync } from "node:child_process";
-
 import { makeDice, type Dice } from "../support/dice.ts";
 
 /** One line of docs/reliability.md: something that is tried many times, and what has to come out. */
@@ -86,15 +84,5 @@ export async function eachCase(task: Task, work: (number: number) => Promise<voi
     } catch (error) {
       task.failed(`case ${number}`, error);
     }
-  }
-}
-
-/** Whether a program is there. */
-export function isInstalled(program: string): boolean {
-  try {
-    execFileSync("which", [program], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
   }
 }

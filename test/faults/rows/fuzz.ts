@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { unlinkSync } from "node:fs";
 
 import { openState } from "../../../shared/index.ts";
 import { makeMovies } from "../../support/library.ts";

@@ -23,12 +23,9 @@ export const kill: Row = {
   count: 2_100,
   quick: 12,
   async run(task) {
-    const bases = (["/dev/shm", "/var/tmp"] as const).map((parent) => [
-      parent,
-      mkdtempSync(join(parent, "cache-ops-faults-kill-")),
-    ]);
-    const baseOf = (state: FileSystemState, path: string) =>
-      makeDirectory(String(new Map(bases as [string, string][]).get(STATES[state])), path);
+    const parents = [...new Set(Object.values(STATES))];
+    const bases = new Map(parents.map((parent) => [parent, mkdtempSync(join(parent, "cache-ops-faults-kill-"))]));
+    const baseOf = (state: FileSystemState, path: string) => makeDirectory(bases.get(STATES[state]) ?? "", path);
     let worker = await startWorker();
     try {
       const points = await pointsOf(worker, ["writes"], (path) => baseOf("in memory", path));
@@ -65,7 +62,7 @@ export const kill: Row = {
       (await next).stop();
     } finally {
       worker.stop();
-      for (const [, base] of bases) rmSync(String(base), { recursive: true, force: true });
+      for (const base of bases.values()) rmSync(base, { recursive: true, force: true });
     }
   },
 };

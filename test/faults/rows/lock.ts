@@ -25,27 +25,36 @@ export const lock: Row = {
   count: 11_000,
   quick: 66,
   async run(task) {
-    for (let from = task.from; from < task.to && !task.isOver();) {
-      const size = Math.min(TOGETHER, task.to - from);
-      const sections = Math.ceil((size * 10) / 11);
-      try {
-        await countTogether(sections, task);
-        task.passed(sections);
-      } catch (error) {
-        task.failed(`sections from ${from}`, error);
-      }
-      for (let left = size - sections; left > 0 && !task.isOver(); left -= 1) {
-        try {
-          await takeOver(task);
-          task.passed();
-        } catch (error) {
-          task.failed("take-over", error);
-        }
-      }
-      from += size;
+    try {
+      await goThrough(task);
+    } finally {
+      for (const child of children.splice(0)) child.kill("SIGKILL");
+      crowd = undefined;
     }
   },
 };
+
+async function goThrough(task: Task): Promise<void> {
+  for (let from = task.from; from < task.to && !task.isOver();) {
+    const size = Math.min(TOGETHER, task.to - from);
+    const sections = Math.ceil((size * 10) / 11);
+    try {
+      await countTogether(sections, task);
+      task.passed(sections);
+    } catch (error) {
+      task.failed(`sections from ${from}`, error);
+    }
+    for (let left = size - sections; left > 0 && !task.isOver(); left -= 1) {
+      try {
+        await takeOver(task);
+        task.passed();
+      } catch (error) {
+        task.failed("take-over", error);
+      }
+    }
+    from += size;
+  }
+}
 
 /** Six processes count to `sections` together. */
 async function countTogether(sections: number, task: Task): Promise<void> {
@@ -163,6 +172,3 @@ function startCrowd() {
 }
 
 const children: ChildProcess[] = [];
-process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
-});

@@ -79,7 +79,8 @@ async function live(disk: Disk, acknowledged: readonly string[], round: number, 
   const reading = createInterface({ input: child.stdout });
   reading.on("line", (line) => {
     const said = JSON.parse(line) as Line;
-    if (said.run !== undefined) runs.push(said.run);
+    // Where the power is gone nothing is told any more: here a call that was under way may still seem to come back.
+    if (said.run !== undefined && !isCut) runs.push(said.run);
     if (said.broken !== undefined) broken = said.broken;
     if (said.swept === true) task.count("locks of runs that had ended, taken away by the next cleanup");
     if (said.stopped !== undefined && !isCut) broken = `stopped before the cut: ${said.stopped}`;
