@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-import { CacheOpsError, invoke, openState, operations, type State } from "../../shared/index.ts";
+import { CacheOpsError, invoke, openState, operations, systemError, type State } from "../../shared/index.ts";
 import { isOurName } from "../../shared/naming.ts";
 import { makeContext } from "../support/context.ts";
 import { makeDirectory } from "../support/place.ts";
@@ -104,7 +104,9 @@ export async function ask(
     const output = await invoke(named, input, context);
     return { outcome: named.outcome(output), output };
   } catch (error) {
-    return { outcome: error instanceof CacheOpsError ? error.code : "internal", error };
+    // As every face calls what is left of an error of the system.
+    const known = systemError(error, operation);
+    return { outcome: known instanceof CacheOpsError ? known.code : "internal", error };
   } finally {
     state?.close();
   }
