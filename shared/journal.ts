@@ -296,6 +296,4 @@ function text(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
-function pack(bytes: Uint8Array): Uint8Array {
-  return gzipSync(bytes, { level: 1 });
-}
+const pack = (bytes: Uint8Array): Uint8Array => gzipSync(bytes, { level: 1 });

@@ -89,8 +89,12 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
       mkdirSync(directory);
       mine = true;
       try {
-        writeFileSync(join(directory, OWNER_FILE), owner);
+        writeFileSync(join(directory, OWNER_FILE), owner, { flag: "wx" });
       } catch (error) {
+        // By a clock that is far ahead it looked abandoned at once, and is somebody else's by now.
+        if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EEXIST") {
+          throw Object.assign(new Error("held"), { code: "ELOCKED" });
+        }
         removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
         rmdirSync(directory);
         throw error;

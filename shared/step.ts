@@ -89,6 +89,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
   const { action, step } = prepared;
   const { context, realRoots, calls } = scope;
   let anchor: Anchor | undefined;
+  let isChanged = false;
   try {
     if (isDirectoryAction(action)) {
       await performDirectory(action, realRoots, context);
@@ -104,6 +105,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
         lock.assertHeld();
         assertNoForeignWriter(place, action, context.now());
       });
+      isChanged = true;
     });
     if (isFileAction(action) && action.directoryMtimeNs !== undefined) {
       await setMtime(anchor.at("."), BigInt(action.directoryMtimeNs));
@@ -111,7 +113,8 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     const directory = await calls.stat(dirname(action.file));
     return { ...step, state: "done", directoryAfter: String(directory.mtimeNs) };
   } catch (error) {
-    return { ...step, state: "refused", ...refusalOf(error) };
+    // What was changed can be taken back, whatever failed after it: times, or letting go of the lock.
+    return { ...step, state: isChanged ? "partial" : "refused", ...refusalOf(error) };
   } finally {
     await anchor?.close();
   }

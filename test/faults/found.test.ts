@@ -57,6 +57,31 @@ describe("a call that fails", function () {
     assert.ok(failed > 0, "no fsync failed");
   });
 
+  it("after a file was put in place leaves what an undo takes back", async () => {
+    const worker = await startWorker();
+    const base = makeDirectory(makePlace("found"), "restore");
+    let hits = 0;
+    try {
+      for (let nth = 1; nth <= 40; nth += 1) {
+        const fault = { does: "fail", nth, errno: "EACCES" } as const;
+        const asked = {
+          path: "restore",
+          base,
+          fault,
+          kinds: ["reads"],
+          onlyInLibrary: "statx",
+          thenUndo: true,
+        } as const;
+        const answer = await worker.ask(asked);
+        assert.equal(answer?.error, undefined, answer?.error);
+        hits += answer?.hit?.hits ?? 0;
+      }
+    } finally {
+      worker.stop();
+    }
+    assert.ok(hits > 10, `${hits} calls failed`);
+  });
+
   it("when a scan puts a cache in place makes that scan partial", async () => {
     const worker = await startWorker();
     const base = makeDirectory(makePlace("found"), "scan");
