@@ -23,10 +23,13 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   busybox: "busybox-static",
   "systemd-analyze": "systemd",
   chromium: "chromium",
+  cc: "gcc libc6-dev",
+  "mkfs.ext4": "e2fsprogs",
+  "mkfs.xfs": "xfsprogs",
 };
 
 const missing = listMissing();
-if (missing.length > 0) install([...new Set(missing.map((program) => PROGRAMS[program] ?? program))]);
+if (missing.length > 0) install([...new Set(missing.flatMap((program) => PROGRAMS[program]?.split(" ") ?? program))]);
 const still = listMissing();
 if (still.length > 0) {
   console.error(
