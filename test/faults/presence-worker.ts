@@ -48,7 +48,7 @@ const films = () => {
 const TRIES: Readonly<Record<PresenceKind, (errno: string) => Promise<string>>> = {
   directory: async (errno) => {
     const { root, film } = films();
-    return cleanup({ paths: [root] }, {}, film, errno);
+    return cleanup({ paths: [root], full: true }, {}, film, errno);
   },
   probe: async (errno) => {
     const { root, film } = films();

@@ -20,9 +20,14 @@ export function makeDirectory(...parts: readonly string[]): string {
   return path;
 }
 
-/** Removes all places at once: for who makes many of them before the end. */
-export function removePlaces(): void {
-  for (const place of places.splice(0)) rmSync(place, { recursive: true, force: true });
+/** How many places there are: for {@link removePlaces}. */
+export function countPlaces(): number {
+  return places.length;
 }
 
-atEnd(removePlaces);
+/** Removes the places that were made after so many others: for who makes many of them before the end. */
+export function removePlaces(after: number): void {
+  for (const place of places.splice(after)) rmSync(place, { recursive: true, force: true });
+}
+
+atEnd(() => removePlaces(0));

@@ -22,9 +22,9 @@ export function loadRemembered(state: State, root: string): Remembered {
 /** With nothing remembered, everything is looked into. */
 export const NOTHING: Remembered = { paths: [], notes: new Float64Array() };
 
-/** Stores what to remember of a root, in place of what was remembered before. */
+/** Stores what to remember of a root, in place of what was remembered before. Nobody waits for the disk. */
 export function saveRemembered(state: State, root: string, { paths, notes }: Remembered): void {
-  state.write(() => {
+  state.note(() => {
     if (paths.length === 0 || paths.length > MOST) state.run("DELETE FROM remembered WHERE root = ?", root);
     else {
       const names = Buffer.from(paths.join("\0"));

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 
 import { libraries, roundTrip as goRound } from "../../shared/round-trip.ts";
 import { makeContext } from "../../support/context.ts";
-import { removePlaces } from "../../support/place.ts";
+import { countPlaces, removePlaces } from "../../support/place.ts";
 import { eachCase, type Row } from "../row.ts";
 
 /** How many libraries share a state directory. */
@@ -16,11 +16,12 @@ export const roundTrip: Row = {
   count: 10_000,
   quick: 30,
   async run(task) {
+    const others = countPlaces();
     let context = makeContext();
     await eachCase(task, async (number) => {
       if (number % TOGETHER === 0) {
         context.state().close();
-        removePlaces();
+        removePlaces(others);
         context = makeContext();
       }
       const [library] = fc.sample(libraries, { seed: task.diceOf(number).below(2 ** 31), numRuns: 1 });
