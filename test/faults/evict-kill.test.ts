@@ -10,7 +10,7 @@ import { letQuarantineLocksAge, operate, treeWithoutTimes } from "./scene.ts";
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 3);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 2);
 const QUARANTINE = ".cache-ops-quarantine";
 const NAMES = ["first", "second", "third"] as const;
 

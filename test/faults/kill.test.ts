@@ -8,7 +8,7 @@ import { keepCopies, leftoversIn, letLocksAge, makeScene, operate, treeWithoutTi
 import { injectAt, recordPoints, startDriver, spread, touching } from "./traced.ts";
 
 /** How many points of a recording are killed at: all of them with CACHE_OPS_FAULT_ROUNDS=all. */
-const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 6);
+const ROUNDS = env["CACHE_OPS_FAULT_ROUNDS"] === "all" ? Infinity : Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 4);
 
 describe("kill -9 at a write-side system call", function () {
   this.timeout(3_600_000);

@@ -12,7 +12,7 @@ export const errors: Row = {
   required:
     "every file is the old or the new one; what is said to be done is done; what failed has a code for it; one in three is taken back, whole",
   count: 33_600,
-  quick: 20,
+  quick: 12,
   async run(task) {
     const base = makePlace("errors");
     let worker = await startWorker();

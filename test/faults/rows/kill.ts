@@ -21,7 +21,7 @@ export const kill: Row = {
   required:
     "every file is the old or the new one; the next run completes it or takes it back, whole; nothing of ours stays; the stores are in order",
   count: 2_100,
-  quick: 6,
+  quick: 4,
   async run(task) {
     const parents = [...new Set(Object.values(STATES))];
     const bases = new Map(parents.map((parent) => [parent, mkdtempSync(join(parent, "cache-ops-faults-kill-"))]));

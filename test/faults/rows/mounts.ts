@@ -36,7 +36,7 @@ export const mounts: Row = {
   required:
     "no living entry and no directory is removed, the other disk stays as it is; what is asked for afterwards is blocked or refused, or has nothing to do. Of a union that loses fewer entries than the guard on the ratio looks for, what was removed comes back by an undo",
   count: 320,
-  quick: 32,
+  quick: 16,
   async run(task) {
     await eachCase(task, async (number) => {
       const loss = LOSSES[number % 4] as Loss;

@@ -13,7 +13,7 @@ export const short: Row = {
   what: "short writes (one, or all from one on, of 1 to 4,095 bytes) and disks (tmpfs) with 0 to 80 pages left, on every commit path",
   required: "nothing truncated is published: every file is the old or the new one; what is said to be done is done",
   count: 1_760,
-  quick: 20,
+  quick: 12,
   async run(task) {
     const base = mountTmpfs("64m");
     let worker = await startWorker();
