@@ -66,11 +66,16 @@ export function makeTask(
       tally.done += 1;
       tally.failed += 1;
       const text = error instanceof Error ? error.message : String(error);
-      tally.failures.push(`${label}: ${text.slice(0, 700)}`);
+      // What is published names no place of the machine it was found on.
+      const lines = text.split("\n").filter((line) => !/^\s+at |file:\/\//.test(line));
+      tally.failures.push(`${label}: ${lines.join("\n").replaceAll(PLACES, "…").slice(0, 700)}`);
     },
     note: (text) => void (tally.notes.includes(text) || tally.notes.push(text)),
   };
 }
+
+/** Directories that tests make. */
+const PLACES = /\/(?:tmp|dev\/shm)\/[^\s'"]*cache-ops-[^\s'"/]*/g;
 
 /** After so many failures a row ends: what is wrong is known. */
 const MOST_FAILURES = 10;
