@@ -24,12 +24,18 @@ export interface Recall {
   readonly choose: (below: Place) => readonly Place[];
   /** Takes the note of a directory that was looked into. */
   readonly note: (place: Place, notes: Float64Array, index: number) => void;
+  /** What is known when all was looked into. */
+  readonly end: () => Recalled;
+}
+
+/** What is known of a root after a walk. */
+export interface Recalled {
   /** The sums of all caches in order, left out or looked into. */
-  readonly inOrder: () => InOrder;
+  readonly inOrder: InOrder;
   /** Whether a cache in order lies in this directory. */
   readonly hasCache: (directory: string) => boolean;
   /** What to remember from now on; `undefined`: the same as before. */
-  readonly remembered: () => Remembered | undefined;
+  readonly remembered: Remembered | undefined;
 }
 
 /** Compared in one stretch, so that others get their turn. */
@@ -73,7 +79,6 @@ export async function recall(root: string, earlier: Remembered, options: RecallO
   }
   const freshPaths: string[] = [];
   const freshNotes: number[] = [];
-  const all = () => joined(leftOut(earlier, isLeftOut), { paths: freshPaths, notes: Float64Array.from(freshNotes) });
   return {
     begin,
     unchanged: isLeftOut.reduce((sum, flag) => sum + flag, 0),
@@ -85,18 +90,17 @@ export async function recall(root: string, earlier: Remembered, options: RecallO
       freshPaths.push(relativeOf(place.path));
       for (const number of from.subarray(index * NOTE_LENGTH, (index + 1) * NOTE_LENGTH)) freshNotes.push(number);
     },
-    inOrder: () => {
-      const sums: InOrder = { root, caches: 0, entries: 0, newest: { cache: "", mtimeMs: 0 } };
-      const { paths, notes } = all();
-      for (const [index, path] of paths.entries()) addNoted(sums, notes, index, pathOf(path));
-      return sums;
+    end: () => {
+      const fresh = { paths: freshPaths, notes: Float64Array.from(freshNotes) };
+      const all = joined(leftOut(earlier, isLeftOut), fresh);
+      const inOrder: InOrder = { root, caches: 0, entries: 0, newest: { cache: "", mtimeMs: 0 } };
+      for (const [index, path] of all.paths.entries()) addNoted(inOrder, all.notes, index, pathOf(path));
+      const hasCache = (directory: string) => {
+        const index = all.paths.indexOf(relativeOf(directory));
+        return index >= 0 && isCache(all.notes, index);
+      };
+      return { inOrder, hasCache, remembered: tree === undefined ? undefined : all };
     },
-    hasCache: (directory) => {
-      const { paths, notes } = all();
-      const index = paths.indexOf(relativeOf(directory));
-      return index >= 0 && isCache(notes, index);
-    },
-    remembered: () => (tree === undefined ? undefined : all()),
   };
 }
 

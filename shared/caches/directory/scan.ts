@@ -13,7 +13,7 @@ import type { Place } from "../../walk.ts";
 import { homesIn, lostIn, type Home, type Lost } from "./homes.ts";
 import type { LookResult } from "./look.ts";
 import { withNewHomes } from "./moved.ts";
-import { recall, type Recall } from "./recall.ts";
+import { recall, type Recall, type Recalled } from "./recall.ts";
 import { loadRemembered, NOTHING, saveRemembered } from "./remembered-store.ts";
 import { scanListing } from "./scan-listing.ts";
 import { walkWithThreads, type ThreadedWalk } from "./threads.ts";
@@ -88,10 +88,10 @@ export async function scanDirectories(
     if (scan.seen) caches.push(scan.seen);
     if (scan.trouble) troubles.push(scan.trouble);
   });
+  const recalled = new Map([...(recalls ?? [])].map(([root, { end }]) => [root, end()]));
   // A directory that nobody noted would be passed over for ever.
-  if (isLocal && isAllTaken) remember(recalls, context);
-  const inOrder = recalls && [...recalls.values()].map((recall) => recall.inOrder());
-  const judged = withoutShared(found, recalls ? [...caches, ...reachedByLinks(caches, recalls, passports)] : caches);
+  if (isLocal && isAllTaken) remember(recalled, context);
+  const judged = withoutShared(found, recalls ? [...caches, ...reachedByLinks(caches, recalled, passports)] : caches);
   const lost = only === undefined ? lostIn(judged) : undefined;
   const settled = lost === undefined ? judged : await withNewHomes(judged, await findHomes(roots, lost, options));
   const byPath = (a: string, b: string) => (a < b ? -1 : Number(a > b));
@@ -99,7 +99,7 @@ export async function scanDirectories(
     caches: caches.toSorted((a, b) => byPath(a.cache, b.cache)),
     found: settled.toSorted((a, b) => byPath(a.finding.cache, b.finding.cache)),
     troubles: troubles.toSorted((a, b) => byPath(a.path, b.path)),
-    ...(inOrder === undefined ? {} : { inOrder }),
+    ...(recalls === undefined ? {} : { inOrder: [...recalled.values()].map(({ inOrder }) => inOrder) }),
   };
 }
 
@@ -123,8 +123,6 @@ async function findHomes(
   return homes;
 }
 
-type Recalls = ReadonlyMap<string, Recall>;
-
 /** What is remembered of each root; of shares and with `isLocal` false that is nothing. */
 async function recallRoots(roots: readonly string[], isLocal: boolean, isFast: boolean, context: Context) {
   const { signal } = context;
@@ -136,21 +134,24 @@ async function recallRoots(roots: readonly string[], isLocal: boolean, isFast: b
   return recalls;
 }
 
-function remember(recalls: Recalls | undefined, context: Context): void {
-  for (const [root, { remembered }] of recalls ?? []) {
-    const anew = remembered();
-    if (anew !== undefined) saveRemembered(context.state(), root, anew);
+function remember(recalled: ReadonlyMap<string, Recalled>, context: Context): void {
+  for (const [root, { remembered }] of recalled) {
+    if (remembered !== undefined) saveRemembered(context.state(), root, remembered);
   }
 }
 
 /** Caches in order that other caches reach through links, as {@link withoutShared} needs them. */
-function reachedByLinks(caches: readonly SeenCache[], recalls: Recalls, passports: readonly Passport[]) {
+function reachedByLinks(
+  caches: readonly SeenCache[],
+  recalled: ReadonlyMap<string, Recalled>,
+  passports: readonly Passport[],
+) {
   return caches.flatMap(({ cache, file, root }) => {
     const own = passports.find((passport) => passport.root === root);
     if (own === undefined || file === join(own.realPath, relative(root, cache))) return [];
     return passports.flatMap(({ root, realPath }) => {
       const owner = join(root, relative(realPath, file));
-      const isNoted = isInside(realPath, file) && recalls.get(root)?.hasCache(dirname(owner)) === true;
+      const isNoted = isInside(realPath, file) && recalled.get(root)?.hasCache(dirname(owner)) === true;
       return isNoted ? [{ cache: owner, file, root }] : [];
     });
   });

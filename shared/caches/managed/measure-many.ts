@@ -43,7 +43,7 @@ export async function measureMany(
   const begun = performance.now();
   await plainly(() => waiting.length >= FEW && performance.now() - begun >= threadsAfterMs);
   if (waiting.length === 0) return;
-  waiting = [...(await measureInThreads(waiting.toReversed(), device, options, take))];
+  waiting = [...(await measureInThreads(waiting, device, options, take))];
   await plainly(() => false);
 }
 
