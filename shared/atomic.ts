@@ -7,8 +7,16 @@ import { identityOf, readUnhashed, sameIdentity, type Attributes, type Identity 
 import { setTimes } from "./mtime.ts";
 import { syncTogether } from "./sync-together.ts";
 
+/** What surrounds the one call by which a file changes. */
+export interface Commit {
+  /** Called right before it: throws when the right to write was lost. */
+  readonly assertMayWrite: () => void;
+  /** Called right after it: from now on the file is another one, whatever fails. */
+  readonly changed: () => void;
+}
+
 /** What {@link publish} puts in place, and over what. */
-export interface Publication {
+export interface Publication extends Commit {
   readonly anchor: Anchor;
   readonly name: string;
   /** Name of the temporary file in the same directory. Must not be in use. */
@@ -17,8 +25,6 @@ export interface Publication {
   /** The version that may be replaced; `absent`: there must be nothing. */
   readonly replaces: Identity | "absent";
   readonly attributes: Partial<Attributes>;
-  /** Called right before the rename: throws when the right to write was lost. */
-  readonly assertMayWrite: () => void;
 }
 
 /**
@@ -40,6 +46,7 @@ export async function publish(publication: Publication): Promise<void> {
     assertUnchanged(target, replaces, name);
     if (replaces === "absent") publishNew(tempPath, target, name);
     else renameSync(tempPath, target);
+    publication.changed();
     await anchor.sync();
     const now = await anchor.calls.lstat(target);
     if (now.ino !== written.inode || now.size !== written.size) {
@@ -52,11 +59,12 @@ export async function publish(publication: Publication): Promise<void> {
 }
 
 /** Removes a file, if it still is the version given. Durable when it returns. */
-export async function remove(anchor: Anchor, name: string, seen: Identity, assertMayWrite: () => void): Promise<void> {
+export async function remove(anchor: Anchor, name: string, seen: Identity, commit: Commit): Promise<void> {
   const target = anchor.at(name);
-  assertMayWrite();
+  commit.assertMayWrite();
   assertUnchanged(target, seen, name);
   unlinkSync(target);
+  commit.changed();
   await anchor.sync();
 }
 

@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { basename, dirname } from "node:path";
 
 import { openAnchor, type Anchor } from "./anchor.ts";
-import { publish, remove, removeTemp } from "./atomic.ts";
+import { publish, remove, removeTemp, type Commit } from "./atomic.ts";
 import type { Context } from "./context.ts";
 import { examineDirectory, performDirectory, prepareDirectory } from "./directory-step.ts";
 import { CacheOpsError, codeOfErrno, errnoOf, ERRNO_HINTS, stale } from "./errors.ts";
@@ -101,11 +101,13 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     const place = anchor;
     await locked(place, action, context, async (lock) => {
       if (action.type === "release_lock") return;
-      await change(prepared, action, place, () => {
-        lock.assertHeld();
-        assertNoForeignWriter(place, action, context.now());
+      await change(prepared, action, place, {
+        assertMayWrite() {
+          lock.assertHeld();
+          assertNoForeignWriter(place, action, context.now());
+        },
+        changed: () => (isChanged = true),
       });
-      isChanged = true;
     });
     if (isFileAction(action) && action.directoryMtimeNs !== undefined) {
       await setMtime(anchor.at("."), BigInt(action.directoryMtimeNs));
@@ -113,7 +115,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     const directory = await calls.stat(dirname(action.file));
     return { ...step, state: "done", directoryAfter: String(directory.mtimeNs) };
   } catch (error) {
-    // What was changed can be taken back, whatever failed after it: times, or letting go of the lock.
+    // What was changed can be taken back, whatever failed after it: a look, times, or letting go of the lock.
     return { ...step, state: isChanged ? "partial" : "refused", ...refusalOf(error) };
   } finally {
     await anchor?.close();
@@ -133,16 +135,11 @@ async function locked<T>(
   return withLock(path, action.lock, options, work);
 }
 
-async function change(
-  prepared: Prepared,
-  action: FileAction,
-  anchor: Anchor,
-  assertMayWrite: () => void,
-): Promise<void> {
+async function change(prepared: Prepared, action: FileAction, anchor: Anchor, commit: Commit): Promise<void> {
   const name = basename(action.file);
   const now = await ifThere(readHeld(anchor.at(name), anchor.calls));
   try {
-    await changeHeld(now, prepared, action, anchor, assertMayWrite);
+    await changeHeld(now, prepared, action, anchor, commit);
   } finally {
     await now?.release();
   }
@@ -153,13 +150,13 @@ async function changeHeld(
   { before, bytes, step }: Prepared,
   action: FileAction,
   anchor: Anchor,
-  assertMayWrite: () => void,
+  commit: Commit,
 ): Promise<void> {
   const name = basename(action.file);
   const isSame = before === undefined ? now === undefined : now?.bytes.equals(before.bytes) === true;
   if (!isSame) throw stale(`${action.file} was changed since the plan`);
   if (action.type === "remove_file") {
-    if (now !== undefined) await remove(anchor, name, now.identity, assertMayWrite);
+    if (now !== undefined) await remove(anchor, name, now.identity, commit);
     return;
   }
   const { mode, uid, gid } = now?.attributes ?? {};
@@ -170,7 +167,7 @@ async function changeHeld(
     bytes: bytes ?? Buffer.alloc(0),
     replaces: now?.identity ?? "absent",
     attributes: { ...(now && { mode, uid, gid }), ...action.attributes } as Parameters<typeof publish>[0]["attributes"],
-    assertMayWrite,
+    ...commit,
   });
 }
 

@@ -56,14 +56,14 @@ export function summarise(
     predicted: { entries: changes.length, caches: new Set(actions.map(cacheOf)).size, bytes },
     refused,
     notTried: actions.length - steps.filter(({ state }) => state !== "intended").length,
-    undoUntil: untilOf(done, run.startedAt, undoUntil),
+    undoUntil: untilOf(effective, run.startedAt, undoUntil),
     outcomes,
   };
 }
 
 /** Until when all of it can be taken back, or `null` when nothing can: the quarantine may be shorter than the backups. */
-function untilOf(done: readonly Action[], startedAt: number, latest: number): string | null {
-  const undoable = done.filter(({ type }) => !FOR_GOOD.has(type));
+function untilOf(effective: readonly Action[], startedAt: number, latest: number): string | null {
+  const undoable = effective.filter(({ type }) => !FOR_GOOD.has(type));
   if (undoable.length === 0) return null;
   const ends = undoable.map((action) =>
     isDirectoryAction(action) ? startedAt + action.tracked.keepSeconds * 1000 : latest,

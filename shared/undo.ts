@@ -119,8 +119,8 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
     const seen = earlier === undefined ? (found.get(step.file) ?? null) : undefined;
     const now = earlier === undefined ? (seen?.content ?? null) : earlier.content;
     const isBack = sameContent(now, step.before);
-    // A step that wrote the bytes that were there already changed mode, owner or times.
-    const isOnlyAttributes = step.state === "done" && sameContent(step.before, step.after);
+    // A step that wrote the bytes that were there already changed mode, owner or times, or died before it could tell.
+    const isOnlyAttributes = step.state !== "refused" && sameContent(step.before, step.after);
     if (isBack && !(isOnlyAttributes && seen !== null && !hasAttributes(seen, step))) continue;
     // A refused step whose file is not what it would have become was never ours to take back.
     if (step.state === "refused" && !sameContent(now, step.after)) continue;

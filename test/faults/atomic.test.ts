@@ -26,6 +26,7 @@ import { mountTmpfs, unmountAll } from "./mounts.ts";
 import { operate, planCleanup } from "./scene.ts";
 
 const TEMP = ".cache-ops-run-test-1.tmp";
+const COMMIT = { assertMayWrite: () => undefined, changed: () => undefined };
 
 describe("publish", function () {
   this.timeout(300_000);
@@ -128,12 +129,9 @@ describe("publish", function () {
   it("is matched by a removal that refuses a file that is no longer the one seen", async () => {
     const { identity } = await readSeenFile(file);
     writeFileSync(file, "foreign");
-    await assert.rejects(
-      remove(anchor, "file", identity, () => undefined),
-      { code: "stale_plan" },
-    );
+    await assert.rejects(remove(anchor, "file", identity, COMMIT), { code: "stale_plan" });
     assert.equal(readFileSync(file, "utf8"), "foreign");
-    await remove(anchor, "file", (await readSeenFile(file)).identity, () => undefined);
+    await remove(anchor, "file", (await readSeenFile(file)).identity, COMMIT);
     assert.deepEqual(readdirSync(place), []);
   });
 
@@ -147,7 +145,7 @@ describe("publish", function () {
   async function put(parts: Partial<Publication> & Pick<Publication, "bytes">): Promise<void> {
     const replaces = parts.replaces ?? (await readSeenFile(file)).identity;
     const name = file.slice(place.length + 1);
-    await publish({ anchor, name, temp: TEMP, replaces, attributes: {}, assertMayWrite: () => undefined, ...parts });
+    await publish({ anchor, name, temp: TEMP, replaces, attributes: {}, ...COMMIT, ...parts });
   }
 });
 

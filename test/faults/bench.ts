@@ -70,13 +70,19 @@ function keep({ places, request, before, after }: Bench): void {
 }
 
 const eachOf = ({ library, state, extra }: Places) => [library, state, extra];
-const copyOf = (place: string) => join(dirname(place), "copies", basename(place));
+const COPIES = "copies";
+const copyOf = (place: string) => join(dirname(place), COPIES, basename(place));
 
 /** Puts everything back to where it was before the request, or makes it anew. */
 export async function reset(bench: Bench): Promise<Bench> {
   const { path, places } = bench;
   if (path.isMadeAnew !== true) {
-    for (const place of eachOf(places)) copyInto(copyOf(place), place);
+    const base = dirname(places.library);
+    copyInto(
+      join(base, COPIES),
+      base,
+      eachOf(places).map((place) => basename(place)),
+    );
     return bench;
   }
   for (const place of eachOf(places)) {

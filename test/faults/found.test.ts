@@ -62,7 +62,7 @@ describe("a call that fails", function () {
     const base = makeDirectory(makePlace("found"), "restore");
     let hits = 0;
     try {
-      for (let nth = 1; nth <= 40; nth += 1) {
+      for (let nth = 1; nth <= 60; nth += 1) {
         const fault = { does: "fail", nth, errno: "EACCES" } as const;
         const asked = {
           path: "restore",

@@ -1,3 +1,5 @@
+import { availableParallelism } from "node:os";
+
 import { makeDice, type Dice } from "../support/dice.ts";
 
 /** One line of docs/reliability.md: something that is tried many times, and what has to come out. */
@@ -80,14 +82,30 @@ const PLACES = /\/(?:tmp|dev\/shm)\/[^\s'"]*cache-ops-[^\s'"/]*/g;
 /** After so many failures a row ends: what is wrong is known. */
 const MOST_FAILURES = 10;
 
-/** Goes through the cases of a task one after the other; what throws has failed. */
-export async function eachCase(task: Task, work: (number: number) => Promise<void> | void): Promise<void> {
-  for (let number = task.from; number < task.to && !task.isOver(); number += 1) {
-    try {
-      await work(number);
-      task.passed();
-    } catch (error) {
-      task.failed(`case ${number}`, error);
+/**
+ * Goes through the cases of a task; what throws has failed. With several lanes so many cases are under way at a time,
+ * each in a lane of its own.
+ */
+export async function eachCase(
+  task: Task,
+  work: (number: number, lane: number) => Promise<void> | void,
+  lanes = 1,
+): Promise<void> {
+  let next = task.from;
+  const go = async (lane: number) => {
+    while (next < task.to && !task.isOver()) {
+      const number = next;
+      next += 1;
+      try {
+        await work(number, lane);
+        task.passed();
+      } catch (error) {
+        task.failed(`case ${number}`, error);
+      }
     }
-  }
+  };
+  await Promise.all(Array.from({ length: lanes }, (_, lane) => go(lane)));
 }
+
+/** Lanes of the rows whose cases keep one processor busy each. */
+export const LANES = Math.max(1, Math.min(4, availableParallelism()));

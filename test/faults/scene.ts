@@ -107,9 +107,11 @@ export function keepCopies(directories: readonly string[]): () => void {
   };
 }
 
-/** Makes the content of a directory that of another one; the directory itself stays the same inode. */
-export function copyInto(from: string, to: string): void {
-  for (const name of readdirSync(to)) rmSync(join(to, name), { recursive: true });
+/** Makes the content of directories, `parts` of `to`, that of others; the directories themselves stay the same inodes. */
+export function copyInto(from: string, to: string, parts: readonly string[] = ["."]): void {
+  for (const part of parts) {
+    for (const name of readdirSync(join(to, part))) rmSync(join(to, part, name), { recursive: true });
+  }
   execFileSync("cp", ["-a", `${from}/.`, to]);
 }
 
@@ -139,11 +141,16 @@ export function letQuarantineLocksAge(root: string): void {
   for (const name of readdirSync(quarantine)) if (name.endsWith("-lock")) utimesSync(join(quarantine, name), 1, 1);
 }
 
-/** Fifteen seconds pass for locks beside caches whose owner died before it could sign them. */
+/**
+ * Fifteen seconds pass for locks beside caches whose owner died before it could sign them, or could not give them back:
+ * for those of this process, which must be at work on nothing.
+ */
 export function letLocksAge(root: string): void {
   for (const name of leftoversIn(root)) {
+    if (!name.endsWith("-lock")) continue;
     const owner = join(root, name, "owner.json");
-    const signed = existsSync(owner) && readFileSync(owner, "utf8").endsWith("}");
-    if (name.endsWith("-lock") && !signed) utimesSync(join(root, name), 1, 1);
+    const text = existsSync(owner) ? readFileSync(owner, "utf8") : "";
+    const isSigned = text.endsWith("}");
+    if (!isSigned || (JSON.parse(text) as { pid: number }).pid === process.pid) utimesSync(join(root, name), 1, 1);
   }
 }

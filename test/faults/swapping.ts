@@ -60,9 +60,9 @@ async function attempt(films: string, library: string, round: number): Promise<b
     const { identity } = await readSeenFile(anchor.at("replaced"));
     const bytes = Buffer.from(`new ${round}`);
     const temp = `.cache-ops-run-${round}.tmp`;
-    const assertMayWrite = () => undefined;
-    await publish({ anchor, name: "replaced", temp, bytes, replaces: identity, attributes: {}, assertMayWrite });
-    await remove(anchor, "removed", (await readSeenFile(anchor.at("removed"))).identity, assertMayWrite);
+    const commit = { assertMayWrite: () => undefined, changed: () => undefined };
+    await publish({ anchor, name: "replaced", temp, bytes, replaces: identity, attributes: {}, ...commit });
+    await remove(anchor, "removed", (await readSeenFile(anchor.at("removed"))).identity, commit);
     writeFileSync(anchor.at("removed"), "old");
     return true;
   } catch (error) {

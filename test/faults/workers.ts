@@ -84,7 +84,9 @@ async function bundle(): Promise<string> {
     platform: "node",
     format: "esm",
     target: "node24",
-    packages: "external",
+    external: ["dockerode"],
+    // Some packages are CommonJS inside.
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     logLevel: "warning",
   });
   return directory;

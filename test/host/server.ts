@@ -42,6 +42,7 @@ export const QUIET: Settings = {
   "extensions.autoUpdate": "off",
   "extensions.ignoreRecommendations": true,
   "git.openRepositoryInParentFolders": "never",
+  "remote.autoForwardPorts": false,
   "security.workspace.trust.banner": "never",
   "security.workspace.trust.startupPrompt": "always",
   "telemetry.telemetryLevel": "off",

@@ -73,12 +73,13 @@ describe("calls of a file system", () => {
         chmodSync(file, 0o640);
         const anchor = await openAnchor(place, [place], calls);
         const { identity, attributes } = await readSeenFile(file, calls);
-        const publication = { anchor, name: "file", temp: "temp", replaces: identity, assertMayWrite: () => undefined };
+        const commit = { assertMayWrite: () => undefined, changed: () => undefined };
+        const publication = { anchor, name: "file", temp: "temp", replaces: identity, ...commit };
         await publish({ ...publication, bytes: Buffer.from("new"), attributes: { mode: attributes.mode } });
         const now = await readSeenFile(file, calls);
         assert.deepEqual([now.bytes.toString(), now.attributes.mode], ["new", 0o640]);
-        await assert.rejects(remove(anchor, "file", identity, publication.assertMayWrite), { code: "stale_plan" });
-        await remove(anchor, "file", now.identity, publication.assertMayWrite);
+        await assert.rejects(remove(anchor, "file", identity, commit), { code: "stale_plan" });
+        await remove(anchor, "file", now.identity, commit);
         assert.throws(() => readFileSync(file), { code: "ENOENT" });
         await assert.rejects(openAnchor(place, [join(place, "elsewhere")], calls), { code: "forbidden" });
         await anchor.close();

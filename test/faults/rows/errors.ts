@@ -1,7 +1,7 @@
 import { makeDirectory, makePlace } from "../../support/place.ts";
 import { pointsOf, shuffled } from "../cases.ts";
 import { commitPaths } from "../commit-paths.ts";
-import { eachCase, type Row } from "../row.ts";
+import { eachCase, LANES, type Row } from "../row.ts";
 import { startWorker } from "../workers.ts";
 
 const ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EMFILE", "EINTR", "ESTALE", "EACCES"] as const;
@@ -14,20 +14,26 @@ export const errors: Row = {
   count: 33_600,
   quick: 12,
   async run(task) {
-    const base = makePlace("errors");
-    let worker = await startWorker();
+    const bases = Array.from({ length: LANES }, () => makePlace("errors"));
+    const workers = await Promise.all(bases.map(() => startWorker()));
+    const renew = async (lane: number) => {
+      workers[lane]?.stop();
+      return (workers[lane] = await startWorker());
+    };
+    const baseOf = (lane: number, path: string) => makeDirectory(bases[lane] ?? "", path);
     try {
-      const points = await pointsOf(worker, ["reads", "writes"], (path) => makeDirectory(base, path));
+      const [first] = workers;
+      const points = first === undefined ? [] : await pointsOf(first, ["reads", "writes"], (path) => baseOf(0, path));
       const cases = shuffled(
         ERRORS.flatMap((errno) => points.map((point) => ({ errno, ...point }))),
         task,
       );
-      await eachCase(task, async (number) => {
+      const goThrough = async (number: number, lane: number) => {
         const { errno, path, nth } = cases[number % cases.length] as (typeof cases)[number];
         try {
-          const answer = await worker.ask({
+          const answer = await workers[lane]?.ask({
             path,
-            base: makeDirectory(base, path),
+            base: baseOf(lane, path),
             fault: { does: "fail", nth, errno },
             kinds: ["reads", "writes"],
             thenUndo: number % 3 === 0,
@@ -35,21 +41,20 @@ export const errors: Row = {
           if (answer?.error !== undefined || answer === undefined) throw new Error(answer?.error ?? "the process died");
           if (answer.isHolding === true) {
             task.count("could be taken back only after the process had ended");
-            worker.stop();
-            worker = await startWorker();
-            const taken = await worker.ask({ path, base: makeDirectory(base, path), recover: "undo" });
+            const worker = await renew(lane);
+            const taken = await worker.ask({ path, base: baseOf(lane, path), recover: "undo" });
             if (taken?.error !== undefined) throw new Error(taken.error);
           }
           task.count(answer.hit?.hits === 0 ? "ended before the call" : "failed calls");
           if (answer.hit?.hits !== 0) task.count(`ended ${answer.outcome}`);
         } catch (error) {
-          worker.stop();
-          worker = await startWorker();
+          await renew(lane);
           throw new Error(`${errno} ${path} ${nth}: ${String(error)}`, { cause: error });
         }
-      });
+      };
+      await eachCase(task, goThrough, LANES);
     } finally {
-      worker.stop();
+      for (const worker of workers) worker.stop();
     }
   },
 };
