@@ -52,10 +52,16 @@ export async function prepareDirectory(action: DirectoryAction, context: Context
   };
 }
 
+/** Where a step on a directory is carried out, and whom it tells that from now on the directory is elsewhere. */
+export interface DirectoryScope {
+  readonly realRoots: readonly string[];
+  readonly changed: () => void;
+}
+
 /** Carries a directory action out, under the lock and the lease of its directory. Throws where it must not. */
 export async function performDirectory(
   action: DirectoryAction,
-  realRoots: readonly string[],
+  { realRoots, changed }: DirectoryScope,
   context: Context,
 ): Promise<void> {
   const cache = managedCacheNamed(action.tracked.cache, context);
@@ -63,7 +69,9 @@ export async function performDirectory(
     const home = await openAnchor(dirname(action.file), [...realRoots, away.directory]);
     try {
       await withManagedStore(cache, context, async (store) => {
-        await locked(action, away, context, async (lock) => change(action, { home, away, store, lock }, context));
+        await locked(action, away, context, async (lock) =>
+          change(action, { home, away, store, lock, changed }, context),
+        );
       });
     } finally {
       await home.close();
@@ -76,10 +84,11 @@ interface Scene {
   readonly away: Anchor;
   readonly store: ManagedStore;
   readonly lock: HeldLock;
+  readonly changed: () => void;
 }
 
 async function change(action: DirectoryAction, scene: Scene, context: Context): Promise<void> {
-  const { home, away, store, lock } = scene;
+  const { home, away, store, lock, changed } = scene;
   const { type, file, place, seen } = action;
   const [stored, target] = [away.at(basename(place)), home.at(basename(file))];
   const isReturn = type === "return_directory";
@@ -98,6 +107,7 @@ async function change(action: DirectoryAction, scene: Scene, context: Context): 
       try {
         await Promise.all([home.sync(), away.sync()]);
         await noteInRegister(action, store, context);
+        changed();
       } catch (error) {
         // Only what is reported as done can be taken back: what is not goes back at once.
         moveDirectory(to, from, identity, isReturn ? place : file);

@@ -24,6 +24,7 @@ import {
   withLease,
   withQuarantine,
 } from "./directory-hold.ts";
+import type { DirectoryScope } from "./directory-step.ts";
 import { errnoOf, stale } from "./errors.ts";
 import type { Content } from "./file.ts";
 import { blankStep, type Step } from "./journal.ts";
@@ -74,15 +75,19 @@ export async function preparePack(action: PackAction, context: Context): Promise
  */
 export async function performPack(
   action: PackAction,
-  realRoots: readonly string[],
+  { realRoots, changed }: DirectoryScope,
   context: Context,
 ): Promise<Content | null> {
   const cache = managedCacheNamed(action.tracked.cache, context);
   const perform = (away: Anchor) =>
     locked(action, away, context, async (lock) => {
-      if (action.type === "pack_directory") return pack(action, cache, context);
-      if (action.type === "unpack_directory") return unpack(action, { away, lock, cache, realRoots }, context);
-      return remove(action, cache, context);
+      if (action.type === "unpack_directory") {
+        return unpack(action, { away, lock, cache, realRoots, changed }, context);
+      }
+      const made = action.type === "pack_directory" ? await pack(action, cache, context) : null;
+      if (action.type === "remove_pack") await remove(action, cache, context);
+      changed();
+      return made;
     });
   return atWork.add(() => withQuarantine({ place: action.lock }, perform));
 }
@@ -92,9 +97,15 @@ async function pack(action: PackDirectory, cache: ManagedCache, context: Context
   await withManagedStore(cache, context, (store) => assertUnused(action, store));
   const wish = { directory: file, path: tracked.path, seen: seen.sha256, bytes: seen.size, target };
   const { content, tree } = await makePack(wish, cache, context);
-  withPacks(context, (packs) =>
-    packs.note({ cache: cache.name, path: tracked.path, target, content, tree, packedAt: context.now() }),
-  );
+  try {
+    withPacks(context, (packs) =>
+      packs.note({ cache: cache.name, path: tracked.path, target, content, tree, packedAt: context.now() }),
+    );
+  } catch (error) {
+    // A pack that nobody knows of would lie there for ever.
+    await Promise.allSettled([removePack(target, cache, context)]);
+    throw error;
+  }
   return "file" in target ? content : null;
 }
 
@@ -103,11 +114,12 @@ interface Scene {
   readonly lock: HeldLock;
   readonly cache: ManagedCache;
   readonly realRoots: readonly string[];
+  readonly changed: () => void;
 }
 
 async function unpack(action: UnpackDirectory, scene: Scene, context: Context): Promise<Content> {
   const { file, target, seen, holds, stage } = action;
-  const { away, lock, cache, realRoots } = scene;
+  const { away, lock, cache, realRoots, changed } = scene;
   const expected = { content: seen, tree: holds };
   const [staged, download] = [away.at(basename(stage)), away.at(downloadOf(stage))];
   if (await isThere(stage)) throw stale(`${stage} exists by now`);
@@ -124,6 +136,7 @@ async function unpack(action: UnpackDirectory, scene: Scene, context: Context): 
         await lease.assertHeld();
         lock.assertHeld();
         moveDirectory(staged, home.at(basename(file)), identity, file);
+        changed();
         await Promise.all([home.sync(), away.sync()]);
       });
     });
@@ -177,11 +190,10 @@ async function noteWarm(action: UnpackDirectory, cache: ManagedCache, context: C
 }
 
 /** A pack goes only while its directory is there: it may be the only copy. */
-async function remove({ file, target }: RemovePack, cache: ManagedCache, context: Context): Promise<null> {
+async function remove({ file, target }: RemovePack, cache: ManagedCache, context: Context): Promise<void> {
   if (!(await isThere(file))) throw stale(`${file} is not there, and its pack may be the only copy`);
   await removePack(target, cache, context);
   withPacks(context, (packs) => packs.forget(target));
-  return null;
 }
 
 /**

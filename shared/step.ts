@@ -90,12 +90,15 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
   const { context, realRoots, calls } = scope;
   let anchor: Anchor | undefined;
   let isChanged = false;
+  const changed = () => void (isChanged = true);
   try {
     if (isDirectoryAction(action)) {
-      await performDirectory(action, realRoots, context);
+      await performDirectory(action, { realRoots, changed }, context);
       return { ...step, state: "done" };
     }
-    if (isPackAction(action)) return { ...step, state: "done", after: await performPack(action, realRoots, context) };
+    if (isPackAction(action)) {
+      return { ...step, state: "done", after: await performPack(action, { realRoots, changed }, context) };
+    }
     if (isRemoteAction(action)) return { ...step, ...(await performRemote(action, context)) };
     anchor = await openAnchor(dirname(action.lock), realRoots, calls);
     const place = anchor;
@@ -106,7 +109,7 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
           lock.assertHeld();
           assertNoForeignWriter(place, action, context.now());
         },
-        changed: () => (isChanged = true),
+        changed,
       });
     });
     if (isFileAction(action) && action.directoryMtimeNs !== undefined) {
@@ -115,8 +118,11 @@ export async function perform(prepared: Prepared, scope: StepScope): Promise<Ste
     const directory = await calls.stat(dirname(action.file));
     return { ...step, state: "done", directoryAfter: String(directory.mtimeNs) };
   } catch (error) {
-    // What was changed can be taken back, whatever failed after it: a look, times, or letting go of the lock.
-    return { ...step, state: isChanged ? "partial" : "refused", ...refusalOf(error) };
+    if (!isChanged) return { ...step, state: "refused", ...refusalOf(error) };
+    // What was changed can be taken back, whatever failed after it: a look, times, or letting go of the lock. Of a
+    // directory that was to be removed nobody knows how much is: nothing counts as freed.
+    const after = action.type === "remove_directory" ? step.before : step.after;
+    return { ...step, after, state: "partial", ...refusalOf(error) };
   } finally {
     await anchor?.close();
   }

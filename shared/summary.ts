@@ -37,7 +37,7 @@ export function summarise(
     const step = bySeq.get(seq);
     return sum + (step?.before?.size ?? 0) - (step?.after?.size ?? 0);
   }, 0);
-  const quarantined = done.reduce(
+  const quarantined = effective.reduce(
     (sum, { seq, type }) => sum + (type === "quarantine_directory" ? (bySeq.get(seq)?.before?.size ?? 0) : 0),
     0,
   );

@@ -62,9 +62,14 @@ export function isUndoable(run: Run): boolean {
 
 /** Whether a run did nothing but what nothing is kept of. */
 function isRemovalOnly({ work }: Run, steps: readonly Step[]): boolean {
-  const done = new Set(steps.flatMap(({ state, seq }) => (state === "done" || state === "partial" ? [seq] : [])));
+  const done = new Set(steps.flatMap((step) => (wasDone(step) ? [step.seq] : [])));
   const actions = work.actions.filter(({ seq }) => done.has(seq));
   return actions.length > 0 && actions.every(({ type }) => FOR_GOOD.has(type));
+}
+
+/** Whether a step changed something, if not all that it was to. */
+function wasDone({ state }: Step): boolean {
+  return state === "done" || state === "partial";
 }
 
 /** Closes the books of a run whose process died: what it did counts, the rest was not tried. */
@@ -96,20 +101,19 @@ async function reverse(run: Run, steps: readonly Step[], context: Context): Prom
   });
   const found = await filesNow(new Set(changed.map(({ file }) => file)), calls);
   const isFollowed = ({ seq }: Action) =>
-    steps.some((step) => step.state === "done" && bySeq.get(step.seq)?.after.includes(seq) === true);
+    steps.some((step) => wasDone(step) && bySeq.get(step.seq)?.after.includes(seq) === true);
   for (const step of steps.toReversed()) {
     const action = bySeq.get(step.seq);
     if (action === undefined) continue;
     if (isDirectoryAction(action)) {
-      const back = step.state === "done" ? await reverseDirectory(action, actions.length + 1, context) : undefined;
+      const back = wasDone(step) ? await reverseDirectory(action, actions.length + 1, context) : undefined;
       if (back !== undefined) actions.push(back);
       continue;
     }
     if (isPackAction(action)) {
-      const back =
-        step.state === "done"
-          ? await reversePack(action, { ...step, hasLeft: isFollowed(action) }, actions, context)
-          : undefined;
+      const back = wasDone(step)
+        ? await reversePack(action, { ...step, hasLeft: isFollowed(action) }, actions, context)
+        : undefined;
       if (back !== undefined) actions.push(back);
       continue;
     }

@@ -59,10 +59,15 @@ export const backup = defineOperation({
     const kinds = kind === undefined ? (onlyDirectories ? ["directory"] : ["directory", "probe"]) : [kind];
     const collection = await collect(paths, kinds, context);
     try {
-      if (collection.files.length === 0) {
-        throw new CacheOpsError("not_found", "there is no cache to back up", { hint: "list shows what there is." });
-      }
       const [missing] = collection.troubles;
+      if (collection.files.length === 0) {
+        if (missing === undefined) {
+          throw new CacheOpsError("not_found", "there is no cache to back up", { hint: "list shows what there is." });
+        }
+        throw new CacheOpsError("unavailable", `${missing.path}: ${missing.message}`, {
+          hint: "Nothing else was found to back up. Correct this and try again.",
+        });
+      }
       if (missing !== undefined && overwrite) {
         throw new CacheOpsError("blocked", `${missing.path}: ${missing.message}`, {
           hint: "A backup without it does not replace an earlier one. Correct this, or take another name.",
