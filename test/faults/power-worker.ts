@@ -82,8 +82,9 @@ async function recover(acknowledged: readonly string[]): Promise<void> {
 
 /** What others made is durable before we touch it: only what we do is to be judged. */
 function appear(making: string, place: string): void {
-  execFileSync("sync", ["-f", mount], { stdio: "pipe" });
   renameSync(making, place);
+  // Both: SQLite's fdatasync makes what we begin durable, but not this name.
+  execFileSync("sync", ["-f", mount], { stdio: "pipe" });
 }
 
 /** Cleans one entry out of a cache. */
