@@ -19,9 +19,10 @@ import {
   type Work,
 } from "./journal.ts";
 import { expectLocks } from "./lock.ts";
-import { lifeOf, thisOwner } from "./owner.ts";
+import { thisOwner } from "./owner.ts";
 import { inspectRoot } from "./passport.ts";
 import type { Action, Plan } from "./plan.ts";
+import { carrying, lifeOfRun } from "./run-life.ts";
 import { releasePlanned } from "./planned-blob.ts";
 import { forgetPlans, loadPlan } from "./plans.ts";
 import type { Report } from "./report.ts";
@@ -71,7 +72,7 @@ export async function applyPlan(id: string, digest: string | undefined, context:
   const run = newRun({ plan: id, undoes: null, work }, context);
   // Somebody was faster: what they do is what this plan does.
   if (!beginRun(state, run)) return applyPlan(id, digest, context);
-  return carryOut(run, [], context);
+  return carrying(run, async () => carryOut(run, [], context));
 }
 
 /** Begins and carries out work that needs no plan of its own: an undo. */
@@ -80,7 +81,7 @@ export async function carryOutWork(undoes: string, work: Work, context: Context)
   await assertMayChange(work, context);
   const run = newRun({ plan: null, undoes, work }, context);
   beginRun(context.state(), run);
-  return carryOut(run, [], context);
+  return carrying(run, async () => carryOut(run, [], context));
 }
 
 /** The report of a run that ended, or, when its process died, of what is done about the rest now. */
@@ -89,14 +90,18 @@ export async function goOn(run: Run, context: Context): Promise<Report> {
   assertDead(run);
   const owner = thisOwner();
   await assertMayChange(run.work, context);
+  // Another call here may have taken it up meanwhile: to the store it is the same process.
+  assertDead(run);
   if (!claimRun(context.state(), run, owner)) return goOn(loadRun(context.state(), run.id), context);
-  const settled = await settleInterrupted(run, context);
-  return carryOut({ ...run, owner }, settled, context);
+  return carrying(run, async () => {
+    const settled = await settleInterrupted(run, context);
+    return carryOut({ ...run, owner }, settled, context);
+  });
 }
 
-/** Throws `locked` unless the process that carried out this run is known to be dead. */
+/** Throws `locked` unless it is known that nobody carries out this run any more. */
 export function assertDead(run: Run): void {
-  const life = lifeOf(run.owner);
+  const life = lifeOfRun(run);
   if (life === "dead") return;
   const where = `process ${run.owner.pid} on ${run.owner.host}`;
   throw new CacheOpsError("locked", `run ${run.id} is being carried out by ${where}`, {

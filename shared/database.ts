@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 import { CacheOpsError, systemError } from "./errors.ts";
-import { guarded, sqliteNumber, transaction, untilFree } from "./state.ts";
+import { DISK_FIRST, guarded, sqliteNumber, transaction, untilFree } from "./state.ts";
 
 /*
  * The SQLite files beside the state store: what is in them can be made again, so they are WAL with synchronous=NORMAL.
@@ -57,7 +57,8 @@ export function onDatabase<T>(file: string, { name, damageHint }: DatabaseKind, 
       const number = sqliteNumber(error);
       if (number === undefined || ![11, 26].includes(number & 0xff)) throw error;
       const what = (number & 0xff) === 11 ? "is damaged" : `is no ${name}`;
-      throw new CacheOpsError("corrupt", `${file} ${what}`, { hint: damageHint, cause: error });
+      const hint = (number & 0xff) === 11 ? `${DISK_FIRST} ${damageHint}` : damageHint;
+      throw new CacheOpsError("corrupt", `${file} ${what}`, { hint, cause: error });
     }
   });
 }

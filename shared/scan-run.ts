@@ -10,9 +10,9 @@ import { openProbeCache } from "./caches/probe/open.ts";
 import type { PartialResult } from "./caches/probe/probe-cache.ts";
 import { getOrProbe, type ProbeWishes } from "./caches/probe/get-or-probe.ts";
 import type { Context } from "./context.ts";
-import { CacheOpsError } from "./errors.ts";
+import { CacheOpsError, systemError } from "./errors.ts";
 import { probeConcurrency } from "./ffprobe.ts";
-import type { Trouble } from "./finding.ts";
+import { troubleOf, type Trouble } from "./finding.ts";
 import { healthyRoots } from "./roots.ts";
 import type { Passport } from "./passport.ts";
 import { storePlan } from "./planner.ts";
@@ -163,6 +163,10 @@ async function probeInto(
   if (now.state === "present" && now.stats.size === state.size && now.stats.mtimeNs === state.mtimeNs) {
     return { ...file, probed: probe.state === "partial" ? fieldsOf(probe.values) : probedFields(probe.data, use) };
   }
+  if (now.state === "unknown") {
+    result.errors.push({ path, code: now.errno, message: "cannot look at this file; it was not noted" });
+    return undefined;
+  }
   result.errors.push({ path, code: "changing", message: "was written while it was probed: the next scan takes it" });
   return undefined;
 }
@@ -175,8 +179,10 @@ async function draftOf(
   try {
     return [await draftFill(files, now())];
   } catch (error) {
-    if (!(error instanceof CacheOpsError)) throw error;
-    errors.push({ path: dirname(files[0]?.path ?? ""), code: error.code, message: error.message });
+    const directory = dirname(files[0]?.path ?? "");
+    const known = systemError(error, directory);
+    if (!(known instanceof CacheOpsError)) throw error;
+    errors.push(troubleOf(directory, known));
     return [];
   }
 }

@@ -221,11 +221,15 @@ const DISK_FULL = [
   "Free some space. Nothing was changed that is not in the journal.",
 ] as const;
 
+/** To SQLite a disk that fails to read (EIO) is damage, too. */
+export const DISK_FIRST =
+  "Check the disk first (dmesg, smartctl) and try again: where it fails to read, this is said as well. If it stays:";
+
 const ADVICE: Readonly<Record<number, readonly [message: string, hint: string]>> = {
   5: ["is in use by another process", "Another cache-ops is writing for a long time; try again."],
   8: ["cannot be written", "Give this user write access to it, or set CACHE_OPS_STATE_DIR."],
   10: ["cannot be read or written: disk error", "Check the disk (dmesg, smartctl)."],
-  11: ["is damaged", "Move it away; plans, history and undo up to now are lost with it. No cache is."],
+  11: ["is damaged", `${DISK_FIRST} Move it away; plans, history and undo up to now are lost with it. No cache is.`],
   13: DISK_FULL,
   14: ["cannot be opened", "Check that the directory exists and is writable, or set CACHE_OPS_STATE_DIR."],
   26: ["is not a cache-ops state store", "Move it away, or set CACHE_OPS_STATE_DIR to another directory."],

@@ -12,6 +12,7 @@ import { thisOwner } from "./owner.ts";
 import { reversePack } from "./pack-step.ts";
 import { FOR_GOOD, isDirectoryAction, isFileAction, isPackAction, isRemoteAction, type Action } from "./plan.ts";
 import type { Report } from "./report.ts";
+import { carrying } from "./run-life.ts";
 import { sameContent } from "./step.ts";
 import { summarise } from "./summary.ts";
 
@@ -80,9 +81,11 @@ async function closeInterrupted(run: Run, context: Context): Promise<void> {
     await goOn(loadRun(context.state(), run.id), context);
     return;
   }
-  const steps = await settleInterrupted(run, context);
-  const endedAt = context.now();
-  endRun(context.state(), summarise(run, steps, { cancelled: true, endedAt, undoUntil: endedAt }), endedAt);
+  await carrying(run, async () => {
+    const steps = await settleInterrupted(run, context);
+    const endedAt = context.now();
+    endRun(context.state(), summarise(run, steps, { cancelled: true, endedAt, undoUntil: endedAt }), endedAt);
+  });
 }
 
 /**

@@ -9,7 +9,7 @@ import { CacheOpsError, errnoOf } from "../errors.ts";
 import { latestRuns } from "../journal.ts";
 import { resolveRoots } from "../library.ts";
 import { defineOperation } from "../operation.ts";
-import { lifeOf } from "../owner.ts";
+import { lifeOfRun } from "../run-life.ts";
 import { inspectRoot } from "../passport.ts";
 import { printable } from "../printable.ts";
 import { formatBytes, parseDuration } from "../units.ts";
@@ -146,7 +146,7 @@ async function examineTouch(): Promise<Checked> {
 
 function examineRuns(context: Context): Checked[] {
   return latestRuns(context.state(), 1000)
-    .filter((run) => run.state === "running" && lifeOf(run.owner) === "dead")
+    .filter((run) => run.state === "running" && lifeOfRun(run) === "dead")
     .map((run) => ({
       name: `run ${run.id}`,
       status: "failed",

@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { latestRuns, loadRun, type Run } from "../journal.ts";
 import { assertConfined, isConfined } from "../library.ts";
 import { defineOperation } from "../operation.ts";
-import { lifeOf } from "../owner.ts";
+import { lifeOfRun } from "../run-life.ts";
 import { rootsOf } from "../passport.ts";
 import { reportSummary, ReportSummary, reportView } from "../report-view.ts";
 import { undoSentence } from "../sentence.ts";
@@ -99,7 +99,7 @@ function lineOf(run: Run) {
     plan: run.plan,
     undoes: run.undoes,
     undoneBy: run.undoneBy,
-    status: run.state !== "running" ? run.state : lifeOf(run.owner) === "dead" ? ("interrupted" as const) : run.state,
+    status: run.state !== "running" ? run.state : lifeOfRun(run) === "dead" ? ("interrupted" as const) : run.state,
     startedAt: new Date(run.startedAt).toISOString(),
     entries: report?.entries ?? 0,
     caches: report?.caches ?? 0,

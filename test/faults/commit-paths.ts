@@ -100,7 +100,7 @@ export const commitPaths: readonly CommitPath[] = [
       for (const [directory, name] of [
         ["some", "New (2002).mkv"],
         ["none", "First (2003).mkv"],
-        ["none", "Second (2004).mkv"],
+        ["nothing", "Second (2004).mkv"],
       ] as const) {
         writeMedia(join(library, directory), name, name);
       }

@@ -72,7 +72,8 @@ Linux, root, a C compiler, Python, and \`mkfs.ext4\` and \`mkfs.xfs\` for the po
 \`\`\`sh
 npm run test:faults                                   # a few cases of every row, as in every run of the tests
 npm run test:faults -- --long                         # every row, in full; a row that was stopped goes on where it was
-npm run test:faults -- --long --only kill --seed 7    # one row, with other dice; --fresh forgets what was kept of it
+npm run test:faults -- --long --only kill --seed 7    # one row, with other dice; --fresh forgets what was kept of it,
+                                                      # --again tries once more what failed
 npm run test:faults -- --long --scale 0.1 --minutes 5 # a tenth of each row, and no row for longer than five minutes
 \`\`\`
 

@@ -46,8 +46,6 @@ export interface FaultAnswer {
   readonly error?: string;
   readonly hit?: Hit;
   readonly outcome?: string;
-  /** A run was not ended by the operation that failed: it can be taken back once this process has ended. */
-  readonly isHolding?: boolean;
 }
 
 async function answer(request: FaultRequest): Promise<FaultAnswer> {
@@ -70,27 +68,14 @@ async function answer(request: FaultRequest): Promise<FaultAnswer> {
   if (request.fault.does !== "kill" && request.thenUndo !== undefined) {
     try {
       await assertUntorn(bench, reply.outcome);
-      assertHonest(bench, reply);
-      if (request.thenUndo && bench.path.isUndoable) await takeBack(bench);
+      assertHonest(bench, reply, request.fault);
+      if (request.thenUndo && bench.path.isUndoable) await assertRecovers(bench, true);
     } catch (error) {
       throw new Error(`at ${hit.shown}, ${shown(reply)}: ${String(error)}`, { cause: error });
     }
   }
-  return { hit, outcome: reply.outcome, isHolding };
+  return { hit, outcome: reply.outcome };
 }
-
-/** Takes back what was done; a run that is still this process's own can only be taken back once that has ended. */
-async function takeBack(bench: Bench): Promise<void> {
-  try {
-    await assertRecovers(bench, true);
-  } catch (error) {
-    if (!String(error).includes(`is being carried out by process ${process.pid} `)) throw error;
-    isHolding = true;
-  }
-}
-
-/** Whether a run is still this process's own although the operation has ended. */
-let isHolding = false;
 
 /** Fills the disk. */
 function leaveOnly(bytes: number, ballast: string): void {
@@ -102,9 +87,11 @@ function leaveOnly(bytes: number, ballast: string): void {
 const CODES = ["unavailable", "forbidden", "stale_plan", "locked", "blocked", "partial", "refused", "interrupted"];
 
 /** What failed has a code for it, and what is said to be done is done. */
-function assertHonest({ places, after }: Bench, { outcome, output }: Answer): void {
+function assertHonest({ places, after }: Bench, { outcome, output }: Answer, fault: Fault): void {
   if (outcome !== "ok") {
-    if (!CODES.includes(outcome)) throw new Error(`the code ${outcome} is not for a failed call`);
+    // SQLite takes a disk that fails to read for a damaged file.
+    const isDamage = outcome === "corrupt" && fault.does === "fail" && fault.errno === "EIO";
+    if (!isDamage && !CODES.includes(outcome)) throw new Error(`the code ${outcome} is not for a failed call`);
     return;
   }
   // What cannot be looked at is told, and everything else done.

@@ -3,7 +3,7 @@ import { env } from "node:process";
 import { parseArgs } from "node:util";
 
 import { writeReliability } from "./document.ts";
-import { blankFigures, currentCommit, keepFigures, readFigures } from "./figures.ts";
+import { blankFigures, currentCommit, keepFigures, readFigures, type Figures } from "./figures.ts";
 import { makeTask } from "./row.ts";
 import { rows } from "./rows.ts";
 
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     scale: { type: "string", default: "1" },
     minutes: { type: "string", default: "1000000" },
     fresh: { type: "boolean" },
+    again: { type: "boolean" },
   },
 });
 const seed = Number(values.seed);
@@ -55,13 +56,15 @@ for (const row of rows.filter(({ name }) => values.only?.includes(name) ?? true)
     process.stdout.write(
       `${row.name.padEnd(12)} ${figures.done} of ${to} cases, ${figures.failed} failed, ${figures.seconds} s, seed ${seed}  ${JSON.stringify(figures.counts)}\n`,
     );
-  if (figures.done < to) {
+  const failed = values.again ? takeFailed(figures) : [];
+  if (figures.done < to || failed.length > 0) {
     const commit = currentCommit();
     if (!figures.commits.includes(commit)) figures.commits.push(commit);
     const saving = setInterval(save, 20_000);
     const isOver = () => stopped || performance.now() > deadline;
     try {
-      await row.run(makeTask({ seed, from: figures.done, to }, figures, isOver));
+      for (const number of failed) await row.run(makeTask({ seed, from: number, to: number + 1 }, figures, isOver));
+      if (figures.done < to) await row.run(makeTask({ seed, from: figures.done, to }, figures, isOver));
     } finally {
       clearInterval(saving);
       save();
@@ -72,6 +75,18 @@ for (const row of rows.filter(({ name }) => values.only?.includes(name) ?? true)
   if (stopped) break;
 }
 writeReliability();
+
+/** Numbers of the single cases that had failed; they count as not tried from now on. */
+function takeFailed(figures: Figures): number[] {
+  const numbers = figures.failures.map((text) => Number(/^case (\d+):/.exec(text)?.[1] ?? -1));
+  const rest = figures.failures.filter((_, at) => numbers[at] === -1);
+  figures.failures.splice(0, figures.failures.length, ...rest);
+  const taken = numbers.filter((number) => number >= 0);
+  figures.failed -= taken.length;
+  figures.done -= taken.length;
+  return taken;
+}
+
 // Helpers of some rows are still there, to be used again.
 // oxlint-disable-next-line unicorn/no-process-exit
 process.exit();
