@@ -10,8 +10,8 @@ import { Exclude, Include, Paths } from "./input.ts";
 const Flag = (description: string) => Type.Optional(Type.Boolean({ description }));
 const Count = (description: string) => Type.Integer({ minimum: 0, description });
 
-/** Codes of caches that could not be written; what cannot be read has the system's own. */
-const UNWRITTEN: ReadonlySet<string> = new Set(["stale_plan", "locked", "unavailable", "forbidden"]);
+/** A file that is being written is not missing: the next scan takes it. */
+const CHANGING = "changing";
 
 /** Fills the caches of media directories. */
 export const scan = defineOperation({
@@ -69,7 +69,7 @@ export const scan = defineOperation({
       },
       context,
     ),
-  outcome: ({ errors }) => (errors.some(({ code }) => UNWRITTEN.has(code)) ? "partial" : "ok"),
+  outcome: ({ errors }) => (errors.some(({ code }) => code !== CHANGING) ? "partial" : "ok"),
   view: ({ media, current, probed, fromCache, written, caches, failures, runs, errors }) => ({
     title:
       runs.length > 0

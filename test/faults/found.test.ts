@@ -8,7 +8,8 @@ import { loadRun } from "../../shared/journal.ts";
 import { makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { operate, planCleanup } from "./scene.ts";
-import { startWorker } from "./workers.ts";
+import type { FaultRequest } from "./fault-worker.ts";
+import { startWorker, type FaultWorker } from "./workers.ts";
 
 /* The smallest cases of what the long run found. */
 
@@ -33,66 +34,60 @@ describe("an error of the system", () => {
 
 describe("a call that fails", function () {
   this.timeout(300_000);
+  let worker: FaultWorker;
+
+  before(async () => (worker = await startWorker()));
+  after(() => worker.stop());
+
+  /** Makes each of these calls fail in turn, and says how each request ended whose call was there. */
+  async function failEach(path: string, [from, to]: readonly [number, number], request: Partial<FaultRequest>) {
+    const base = makeDirectory(makePlace("found"), path);
+    const ends: string[] = [];
+    for (let nth = from; nth <= to; nth += 1) {
+      const answer = await worker.ask({ path, base, fault: { does: "fail", nth, errno: "EIO" }, ...request });
+      assert.equal(answer?.error, undefined, answer?.error);
+      if (answer?.hit?.hits !== 0) ends.push(answer?.outcome ?? "");
+    }
+    assert.ok(ends.length > 0, "no call failed");
+    return ends;
+  }
 
   it("after a directory was moved brings it back, so that what is reported as not done is not done", async () => {
-    const worker = await startWorker();
-    const base = makeDirectory(makePlace("found"), "quarantine");
-    let failed = 0;
-    try {
-      for (let nth = 1; nth <= 4; nth += 1) {
-        const fault = { does: "fail", nth, errno: "EIO" } as const;
-        const answer = await worker.ask({
-          path: "quarantine",
-          base,
-          fault,
-          onlyInLibrary: "fsync",
-          thenUndo: true,
-        });
-        assert.equal(answer?.error, undefined, answer?.error);
-        if (answer?.outcome !== "ok") failed += 1;
-      }
-    } finally {
-      worker.stop();
-    }
-    assert.ok(failed > 0, "no fsync failed");
+    const ends = await failEach("quarantine", [1, 4], { onlyInLibrary: "fsync", thenUndo: true });
+    assert.ok(ends.some((end) => end !== "ok"));
+  });
+
+  it("when the lease of a directory is given back leaves what an undo takes back", async () => {
+    const ends = await failEach("quarantine", [80, 110], { thenUndo: true });
+    assert.ok(ends.includes("partial"), String(ends));
   });
 
   it("after a file was put in place leaves what an undo takes back", async () => {
-    const worker = await startWorker();
-    const base = makeDirectory(makePlace("found"), "restore");
-    let hits = 0;
-    try {
-      for (let nth = 1; nth <= 60; nth += 1) {
-        const fault = { does: "fail", nth, errno: "EACCES" } as const;
-        const asked = {
-          path: "restore",
-          base,
-          fault,
-          kinds: ["reads"],
-          onlyInLibrary: "statx",
-          thenUndo: true,
-        } as const;
-        const answer = await worker.ask(asked);
-        assert.equal(answer?.error, undefined, answer?.error);
-        hits += answer?.hit?.hits ?? 0;
-      }
-    } finally {
-      worker.stop();
-    }
-    assert.ok(hits > 10, `${hits} calls failed`);
+    const ends = await failEach("restore", [1, 60], { kinds: ["reads"], onlyInLibrary: "statx", thenUndo: true });
+    assert.ok(ends.length > 10);
+  });
+
+  it("whenever the journal is written leaves a run that the same process takes back", async () => {
+    const ends = await failEach("rewrite", [120, 140], { thenUndo: true });
+    assert.ok(ends.includes("unavailable"), String(ends));
   });
 
   it("when a scan puts a cache in place makes that scan partial", async () => {
-    const worker = await startWorker();
-    const base = makeDirectory(makePlace("found"), "scan");
-    try {
-      const fault = { does: "fail", nth: 1, errno: "EIO" } as const;
-      const answer = await worker.ask({ path: "scan", base, fault, onlyInLibrary: "rename", thenUndo: false });
-      assert.equal(answer?.error, undefined, answer?.error);
-      assert.deepEqual([answer?.hit?.hits, answer?.outcome], [1, "partial"]);
-    } finally {
-      worker.stop();
-    }
+    assert.deepEqual(await failEach("scan", [1, 1], { onlyInLibrary: "rename", thenUndo: false }), ["partial"]);
+  });
+
+  it("when a scan reads one directory makes that scan partial, and the others are done", async () => {
+    const reads = { kinds: ["reads"], thenUndo: false } as const;
+    const ends = [
+      ...(await failEach("scan", [2, 4], { ...reads, onlyInLibrary: "scandir" })),
+      ...(await failEach("scan", [1, 6], { ...reads, onlyInLibrary: "read" })),
+    ];
+    assert.deepEqual([...new Set(ends)], ["partial"]);
+  });
+
+  it("when a backup lists the only library is not taken for a library without caches", async () => {
+    const ends = await failEach("backup", [1, 6], { kinds: ["reads"], onlyInLibrary: "scandir", thenUndo: false });
+    assert.ok(!ends.includes("not_found") && ends.includes("unavailable"), String(ends));
   });
 });
 

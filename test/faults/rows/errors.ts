@@ -2,7 +2,7 @@ import { makeDirectory, makePlace } from "../../support/place.ts";
 import { pointsOf, shuffled } from "../cases.ts";
 import { commitPaths } from "../commit-paths.ts";
 import { eachCase, LANES, type Row } from "../row.ts";
-import { startWorker } from "../workers.ts";
+import { startWorker, type FaultWorker } from "../workers.ts";
 
 const ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EMFILE", "EINTR", "ESTALE", "EACCES"] as const;
 
@@ -22,8 +22,8 @@ export const errors: Row = {
     };
     const baseOf = (lane: number, path: string) => makeDirectory(bases[lane] ?? "", path);
     try {
-      const [first] = workers;
-      const points = first === undefined ? [] : await pointsOf(first, ["reads", "writes"], (path) => baseOf(0, path));
+      const [first] = workers as [FaultWorker];
+      const points = await pointsOf(first, ["reads", "writes"], (path) => baseOf(0, path));
       const cases = shuffled(
         ERRORS.flatMap((errno) => points.map((point) => ({ errno, ...point }))),
         task,

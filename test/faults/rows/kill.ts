@@ -25,7 +25,8 @@ export const kill: Row = {
   async run(task) {
     const lanes = await Promise.all(Array.from({ length: LANES }, openLane));
     try {
-      const points = await pointsOf(lanes[0].worker(), ["writes"], (path) => lanes[0].baseOf("in memory", path));
+      const [first] = lanes as [Lane];
+      const points = await pointsOf(first.worker(), ["writes"], (path) => first.baseOf("in memory", path));
       const states = Object.keys(STATES) as FileSystemState[];
       const cases = shuffled(
         states.flatMap((state) => points.map((point) => ({ state, ...point }))),
@@ -69,12 +70,12 @@ async function openLane() {
   return {
     baseOf: (state: FileSystemState, path: string) => makeDirectory(bases.get(STATES[state]) ?? "", path),
     worker: () => worker,
-    async renew() {
+    renew: async () => {
       worker.stop();
       worker = await next;
       next = startWorker();
     },
-    async close() {
+    close: async () => {
       worker.stop();
       (await next).stop();
       for (const base of bases.values()) rmSync(base, { recursive: true, force: true });
