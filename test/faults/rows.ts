@@ -11,6 +11,7 @@ import { service } from "./rows/service.ts";
 import { short } from "./rows/short.ts";
 import { corpora, http } from "./rows/suites.ts";
 import { swap } from "./rows/swap.ts";
+import { writers } from "./rows/writers.ts";
 
 /** What the long run goes through, in the order of docs/reliability.md. */
 export const rows: readonly Row[] = [
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   errors,
   short,
   lock,
+  writers,
   mounts,
   presence,
   roundTrip,
