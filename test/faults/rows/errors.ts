@@ -11,7 +11,7 @@ export const errors: Row = {
   what: `${ERRORS.join(", ")} of any file call, reading or writing, of ${commitPaths.map(({ name }) => name).join(", ")}`,
   required:
     "every file is the old or the new one; what is said to be done is done; what failed has a code for it; one in three is taken back, whole",
-  count: 31_600,
+  count: 28_100,
   quick: 12,
   async run(task) {
     const bases = Array.from({ length: LANES }, () => makePlace("errors"));
