@@ -92,9 +92,7 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
         writeFileSync(join(directory, OWNER_FILE), owner, { flag: "wx" });
       } catch (error) {
         // By a clock that is far ahead it looked abandoned at once, and is somebody else's by now.
-        if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EEXIST") {
-          throw Object.assign(new Error("held"), { code: "ELOCKED" });
-        }
+        if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EEXIST") throw held();
         removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
         rmdirSync(directory);
         throw error;
@@ -102,18 +100,18 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
     },
     rmdirSync(directory: string) {
       if (mine && readOwnerText(directory)?.includes(token) === false) return;
-      if (!mine && !mayTakeOver) throw Object.assign(new Error("held"), { code: "ELOCKED" });
+      if (!mine && !mayTakeOver) throw held();
       removeIfThere(() => unlinkSync(join(directory, OWNER_FILE)));
       // Held open it is gone at once, and its blocks are freed, which takes a while, when it is closed.
-      const held = platform === "win32" ? undefined : openSync(directory, DIRECTORY_FLAGS);
+      const open = platform === "win32" ? undefined : openSync(directory, DIRECTORY_FLAGS);
       try {
         rmdirSync(directory);
       } catch (error) {
         // Somebody with another state directory, whom the guard does not hold up, took it over just now.
-        if (!mine && errnoOf(error) === "ENOTEMPTY") throw Object.assign(new Error("held"), { code: "ELOCKED" });
+        if (!mine && errnoOf(error) === "ENOTEMPTY") throw held();
         throw error;
       } finally {
-        if (held !== undefined) close(held);
+        if (open !== undefined) close(open);
       }
     },
     statSync(directory: string) {
@@ -129,16 +127,27 @@ function lockOnce(path: string, token: string, mayTakeOver: boolean): void {
       isDated = true;
     },
   };
-  const unlock = lockfile.lockSync(`${path}#${token}`, {
-    lockfilePath: path,
-    realpath: false,
-    stale: staleSeconds * 1000,
-    update: (staleSeconds * 1000) / SIGNS_OF_LIFE,
-    fs: files,
-    // (L4) says before each write whether the lock is still held; nothing more to do here.
-    onCompromised: () => releases.delete(token),
-  });
-  releases.set(token, unlock);
+  try {
+    const unlock = lockfile.lockSync(`${path}#${token}`, {
+      lockfilePath: path,
+      realpath: false,
+      stale: staleSeconds * 1000,
+      update: (staleSeconds * 1000) / SIGNS_OF_LIFE,
+      fs: files,
+      // (L4) says before each write whether the lock is still held; nothing more to do here.
+      onCompromised: () => releases.delete(token),
+    });
+    releases.set(token, unlock);
+  } catch (error) {
+    // Where a lock can be made and is gone at the next call, somebody whom the guard does not hold up was faster.
+    const wasThere = error instanceof Error && "syscall" in error && error.syscall !== "mkdir";
+    throw wasThere && errnoOf(error) === "ENOENT" ? held() : error;
+  }
+}
+
+/** What the library says of a lock that somebody holds. */
+function held(): Error {
+  return Object.assign(new Error("held"), { code: "ELOCKED" });
 }
 
 /** Whether a time that a file system gave just now is about ours. */

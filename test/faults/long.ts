@@ -61,6 +61,7 @@ for (const row of rows.filter(({ name }) => values.only?.includes(name) ?? true)
     const commit = currentCommit();
     if (!figures.commits.includes(commit)) figures.commits.push(commit);
     const saving = setInterval(save, 20_000);
+    figures.notes.length = 0;
     const isOver = () => stopped || performance.now() > deadline;
     try {
       for (const number of failed) await row.run(makeTask({ seed, from: number, to: number + 1 }, figures, isOver));

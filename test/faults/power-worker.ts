@@ -82,9 +82,11 @@ async function recover(acknowledged: readonly string[]): Promise<void> {
 
 /** What others made is durable before we touch it: only what we do is to be judged. */
 function appear(making: string, place: string): void {
+  const sync = () => execFileSync("sync", ["-f", mount], { stdio: "pipe" });
+  sync();
   renameSync(making, place);
-  // Both: SQLite's fdatasync makes what we begin durable, but not this name.
-  execFileSync("sync", ["-f", mount], { stdio: "pipe" });
+  // The name as well: SQLite's fdatasync makes what we begin durable, but not that.
+  sync();
 }
 
 /** Cleans one entry out of a cache. */

@@ -2,6 +2,7 @@ import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from "node:c
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { makePlace } from "../support/place.ts";
 
@@ -11,7 +12,7 @@ export interface Disk {
   /** Everything that is not on the disk by now is lost. Processes on it get errors from then on. */
   cut(): Promise<void>;
   /** After {@link cut}, and when no process is on it any more: as after the next start. */
-  start(): void;
+  start(): Promise<void>;
   remove(): void;
 }
 
@@ -37,8 +38,8 @@ export function makeDisk(kind: FileSystem): Disk {
   return {
     mount,
     cut: () => cutPower(mount),
-    start() {
-      execFileSync("umount", [mount]);
+    start: async () => {
+      await unmount(mount);
       start();
     },
     remove() {
@@ -46,6 +47,19 @@ export function makeDisk(kind: FileSystem): Disk {
       rmSync(place, { recursive: true });
     },
   };
+}
+
+/** What a process that was killed had started may hold it for a moment. */
+async function unmount(mount: string): Promise<void> {
+  for (let left = 100; ; left -= 1) {
+    try {
+      execFileSync("umount", [mount], { stdio: "pipe" });
+      return;
+    } catch (error) {
+      if (left === 0 || !String(error).includes("busy")) throw error;
+      await delay(100);
+    }
+  }
 }
 
 /** The ioctl is FS_IOC_SHUTDOWN with FSOP_GOING_FLAGS_NOLOGFLUSH: what was not synced is gone, the log as well. */
@@ -61,7 +75,7 @@ for line in sys.stdin:
 let cutter: { readonly child: ChildProcessWithoutNullStreams; readonly lines: AsyncIterator<string> } | undefined;
 
 async function cutPower(mount: string): Promise<void> {
-  if (cutter === undefined) {
+  if (cutter === undefined || cutter.child.exitCode !== null) {
     const child = spawn("python3", ["-c", CUTTER]);
     child.unref();
     cutter = { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };

@@ -49,7 +49,7 @@ async function cutOften(kind: FileSystem, task: Task): Promise<void> {
     for (let number = task.from; number < task.to && !task.isOver(); number += 1) {
       const told = await live(disk, runs, number - task.from + 1, task.diceOf(number), task);
       if (told.broken !== undefined) {
-        task.failed(`${kind}, cut ${number}`, told.broken);
+        task.failed(`case ${number}: ${kind}`, told.broken);
         return;
       }
       task.passed();
@@ -95,6 +95,6 @@ async function live(disk: Disk, acknowledged: readonly string[], round: number, 
   await disk.cut();
   child.kill("SIGKILL");
   await exited;
-  disk.start();
+  await disk.start();
   return { runs, broken };
 }
