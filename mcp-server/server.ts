@@ -34,15 +34,15 @@ export function serveMcp(settings: Settings, greeting: Greeting | undefined): vo
 
 /** One server instance. Cheap and without effects: every connection, over HTTP every request, makes one. */
 export function buildServer(settings: Settings, desk: Desk): McpServer {
-  const tools = toolsFor(settings);
-  const evicts = tools.some(({ operation }) => operation.name === "evict");
+  const tools = offersFor(settings);
+  const evicts = tools.some(({ tool }) => tool.operation.name === "evict");
   const server = new McpServer(identityOf(settings.version), {
     instructions: evicts ? `${INSTRUCTIONS} ${ON_MANAGED}` : INSTRUCTIONS,
     requestState: { verify: (state, request) => desk.questions.verify(state, request) },
     capabilities: CAPABILITIES,
     cacheHints: Object.fromEntries(LISTS.map((method) => [method, { ttlMs: LISTS_MS, cacheScope: "private" }])),
   });
-  for (const tool of tools) registerTool(server, tool, settings, desk);
+  for (const offer of tools) registerTool(server, offer, settings, desk);
   registerResources(server, settings);
   registerPrompts(server, settings);
   return server;
@@ -51,16 +51,36 @@ export function buildServer(settings: Settings, desk: Desk): McpServer {
 const LISTS = ["server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"] as const;
 const LISTS_MS = 300_000;
 
-function registerTool(server: McpServer, tool: Tool, settings: Settings, desk: Desk): void {
-  const { name, title, description, effect } = tool.operation;
-  const config = {
+/** A tool, and what the SDK is told of it. */
+interface Offer {
+  readonly tool: Tool;
+  readonly config: ReturnType<typeof configOf>;
+}
+
+/** Made once: over HTTP every request has a server of its own, and copying and compiling schemas is most of its work. */
+const OFFERS = new WeakMap<Settings, readonly Offer[]>();
+
+function offersFor(settings: Settings): readonly Offer[] {
+  const known = OFFERS.get(settings);
+  if (known !== undefined) return known;
+  const offers = toolsFor(settings).map((tool) => ({ tool, config: configOf(tool) }));
+  OFFERS.set(settings, offers);
+  return offers;
+}
+
+function configOf({ operation: { title, description }, inputSchema, outputSchema, annotations }: Tool) {
+  return {
     title,
     description,
     // Input is checked by the core, which names path, rule and allowed values and answers with a code.
-    inputSchema: fromJsonSchema<Record<string, unknown>>({ ...tool.inputSchema }, ACCEPT),
-    outputSchema: lateSchema<Record<string, unknown>>({ ...tool.outputSchema }),
-    annotations: tool.annotations,
+    inputSchema: fromJsonSchema<Record<string, unknown>>({ ...inputSchema }, ACCEPT),
+    outputSchema: lateSchema<Record<string, unknown>>({ ...outputSchema }),
+    annotations,
   };
+}
+
+function registerTool(server: McpServer, { tool, config }: Offer, settings: Settings, desk: Desk): void {
+  const { name, effect } = tool.operation;
   const handle = async (input: unknown, request: ServerContext): Promise<CallToolResult | InputRequiredResult> => {
     const context = contextOf(settings, request);
     try {
