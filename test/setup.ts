@@ -24,6 +24,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   "systemd-analyze": "systemd",
   chromium: "chromium",
   cc: "gcc libc6-dev",
+  wrk: "wrk",
   "mkfs.ext4": "e2fsprogs",
   "mkfs.xfs": "xfsprogs",
 };

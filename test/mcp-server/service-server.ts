@@ -34,6 +34,8 @@ export interface ServiceParts {
   readonly env?: Readonly<Record<string, string>>;
   /** Words of a program that starts the one it is given. */
   readonly within?: readonly string[];
+  /** Which lines it says are kept: for who asks a million times. */
+  readonly keeps?: (line: string) => boolean;
 }
 
 /** Starts the real service on a free port. It is ended with the test file at the latest. */
@@ -50,9 +52,11 @@ export async function startService(parts: ServiceParts = {}): Promise<ServiceSer
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   const log: LogLine[] = [];
   const said: string[] = [];
+  const { keeps = () => true } = parts;
   return new Promise((resolve, reject) => {
     void ended.then((code) => reject(new Error(`the service ended with ${code}:\n${said.join("\n")}`)));
     createInterface(child.stderr).on("line", (line) => {
+      if (!keeps(line)) return;
       said.push(line);
       if (!line.startsWith("{")) return;
       const entry = JSON.parse(line) as LogLine;

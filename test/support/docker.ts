@@ -44,33 +44,59 @@ export const IMAGES = {
 
 const GNU_PROGRAMS = ["find", "stat", "rm", "timeout", "cat"];
 
+/** Such an engine, until it is stopped. It can go away and come back. */
+export interface DockerProgram extends DockerHost {
+  /** Ends it at once, as a fault would. */
+  kill(): Promise<void>;
+  /** Starts it again, with what it held. */
+  startAgain(): Promise<void>;
+  /** Removes every container. */
+  clear(): void;
+  /** Ends it, and removes everything of it. */
+  stop(): Promise<void>;
+}
+
 /** Starts an engine for the `describe` that this is called in, and removes its containers after each test. */
 export function prepareDocker(kind: EngineKind = "docker"): DockerHost {
-  let host: { readonly directory: string; readonly child: ChildProcess };
-  const socket = () => join(host.directory, "docker.sock");
-  const docker = (...words: readonly string[]) =>
-    execFileSync("docker", ["-H", `unix://${socket()}`, ...words], { encoding: "utf8", stdio: "pipe" });
+  let program: DockerProgram;
   before(async () => {
-    host = kind === "docker" ? startDaemon() : startPodman();
-    await untilItAnswers(host, socket());
-    for (const [image, applets] of Object.entries(imageContents()))
-      docker("import", packImage(host.directory, image, applets), image);
+    program = await startDocker(kind);
   });
-  const clear = () => {
-    const ids = docker("ps", "-aq").split("\n").filter(Boolean);
-    if (ids.length > 0) docker("rm", "-f", "-v", ...ids);
-  };
-  afterEach(clear);
-  after(async () => {
-    host.child.kill("SIGTERM");
-    if (host.child.exitCode === null && host.child.signalCode === null) await once(host.child, "exit");
-    endAllOf(host.directory);
-    rmSync(host.directory, { recursive: true, force: true });
-  });
+  afterEach(() => program.clear());
+  after(() => program.stop());
   return {
     get socket() {
-      return socket();
+      return program.socket;
     },
+    docker: (...words) => program.docker(...words),
+    start: (...words) => program.start(...words),
+    inside: (...words) => program.inside(...words),
+    engine: (...parts) => program.engine(...parts),
+  };
+}
+
+/** Starts an engine. */
+export async function startDocker(kind: EngineKind = "docker"): Promise<DockerProgram> {
+  const run = kind === "docker" ? runDaemon : runPodman;
+  // Short: the path of a socket has but 107 bytes.
+  const directory = mkdtempSync(join(tmpdir(), "cod-"));
+  const socket = join(directory, "docker.sock");
+  const docker = (...words: readonly string[]) =>
+    execFileSync("docker", ["-H", `unix://${socket}`, ...words], { encoding: "utf8", stdio: "pipe" });
+  let child: ChildProcess;
+  const startAgain = async () => {
+    child = run(directory);
+    await untilItAnswers(child, directory);
+  };
+  const end = async (signal: "SIGKILL" | "SIGTERM") => {
+    child.kill(signal);
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  };
+  await startAgain();
+  for (const [image, applets] of Object.entries(imageContents()))
+    docker("import", packImage(directory, image, applets), image);
+  return {
+    socket,
     docker,
     start(name, ...options) {
       const image = options.find((option) => option.startsWith("test/")) ?? IMAGES.full;
@@ -79,13 +105,24 @@ export function prepareDocker(kind: EngineKind = "docker"): DockerHost {
     },
     inside: (container, ...argv) => docker("exec", "-u", "0", container, ...argv),
     engine: (limitSeconds = 30, signal = new AbortController().signal) =>
-      openContainerEngine({ endpoint: socket(), limitSeconds, signal }),
+      openContainerEngine({ endpoint: socket, limitSeconds, signal }),
+    kill: () => end("SIGKILL"),
+    startAgain,
+    clear() {
+      const ids = docker("ps", "-aq").split("\n").filter(Boolean);
+      if (ids.length > 0) docker("rm", "-f", "-v", ...ids);
+    },
+    async stop() {
+      await end("SIGTERM");
+      endAllOf(directory);
+      // One that was killed left its mounts behind.
+      for (const mount of mountsBelow(directory)) execFileSync("umount", ["-l", mount]);
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }
 
-function startDaemon() {
-  // Short: the path of a socket has but 107 bytes.
-  const directory = mkdtempSync(join(tmpdir(), "cod-"));
+function runDaemon(directory: string): ChildProcess {
   const words = [
     "--data-root",
     join(directory, "data"),
@@ -106,7 +143,7 @@ function startDaemon() {
     "--storage-driver=overlay2",
   ];
   const log = openSync(join(directory, "log"), "w");
-  return { directory, child: spawn("dockerd", words, { stdio: ["ignore", log, log] }) };
+  return spawn("dockerd", words, { stdio: ["ignore", log, log] });
 }
 
 /** Ends the processes that name a directory: Podman's watch over commands that ended long ago. */
@@ -122,9 +159,17 @@ function endAllOf(directory: string): void {
   }
 }
 
+/** Where something is mounted below a directory, the innermost first. */
+function mountsBelow(directory: string): string[] {
+  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return lines
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .filter((path) => path.startsWith(`${directory}/`))
+    .toReversed();
+}
+
 /** Podman's service. Its runtime refuses to see two hierarchies of cgroups, and limits that it may not set. */
-function startPodman() {
-  const directory = mkdtempSync(join(tmpdir(), "cop-"));
+function runPodman(directory: string): ChildProcess {
   const config = join(directory, "containers.conf");
   const settings = [
     "[containers]",
@@ -143,17 +188,16 @@ function startPodman() {
   const words = ["-m", "--propagation", "private", "sh", "-c", script, "podman"];
   const log = openSync(join(directory, "log"), "w");
   const env = { ...process.env, CONTAINERS_CONF: config };
-  const child = spawn("unshare", [...words, ...places, "--storage-driver=overlay", ...service], {
+  return spawn("unshare", [...words, ...places, "--storage-driver=overlay", ...service], {
     stdio: ["ignore", log, log],
     env,
   });
-  return { directory, child };
 }
 
-async function untilItAnswers({ child, directory }: ReturnType<typeof startDaemon>, socket: string): Promise<void> {
+async function untilItAnswers(child: ChildProcess, directory: string): Promise<void> {
   for (;;) {
     try {
-      execFileSync("docker", ["-H", `unix://${socket}`, "version"], { stdio: "pipe" });
+      execFileSync("docker", ["-H", `unix://${join(directory, "docker.sock")}`, "version"], { stdio: "pipe" });
       return;
     } catch (error) {
       const log = readFileSync(join(directory, "log"), "utf8");

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+import { atEnd } from "./at-end.ts";
+
 /**
  * Which orchestrator to be: that of 2025 (no prefix, lists), 1.7 (prefix, events), or the Go one, on its two ports: 8000
  * lists and ignores filters, 8083 wraps and wants the key for everything.
@@ -207,7 +209,7 @@ function eventOf(payload: unknown): string {
   return `event: full_sync\ndata: ${JSON.stringify(payload)}\n\n`;
 }
 
-after(() => {
+atEnd(() => {
   for (const server of started.splice(0)) {
     server.close();
     server.closeAllConnections();
