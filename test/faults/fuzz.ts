@@ -164,7 +164,7 @@ const ODD_VALUES = [
 ];
 
 /** JSON of which one value is another, or some bytes are. */
-function mutated(text: string, dice: Dice): Buffer {
+export function mutated(text: string, dice: Dice): Buffer {
   if (dice.chance(0.5)) return damaged(Buffer.from(text), dice);
   const values = [...text.matchAll(/"(?:[^"\\]|\\.)*"(?!:)|(?<=[:[,])[-\d.]+/g)];
   const found = dice.pick(values);

@@ -12,6 +12,7 @@ import { short } from "./rows/short.ts";
 import { corpora, http } from "./rows/suites.ts";
 import { swap } from "./rows/swap.ts";
 import { writers } from "./rows/writers.ts";
+import { wire } from "./rows/wire.ts";
 
 /** What the long run goes through, in the order of docs/reliability.md. */
 export const rows: readonly Row[] = [
@@ -27,6 +28,7 @@ export const rows: readonly Row[] = [
   swap,
   corpora,
   fuzz,
+  wire,
   http,
   service,
 ];

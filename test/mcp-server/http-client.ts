@@ -19,8 +19,10 @@ export interface Sent {
   readonly text: string;
 }
 
-const VERSION = "2026-07-28";
-const META = {
+/** The revision of the protocol without sessions. */
+export const VERSION = "2026-07-28";
+/** What every request of that revision says of its client. */
+export const META = {
   "io.modelcontextprotocol/protocolVersion": VERSION,
   "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
   "io.modelcontextprotocol/clientCapabilities": {},
