@@ -21,8 +21,8 @@ export interface WireClient {
   close(): void;
 }
 
-/** Whatever takes longer hangs: no answer costs a second, but other programs are busy as well. */
-export const HANG_MS = 10_000;
+/** Whatever takes longer hangs: no answer costs a second, but other programs may keep the processors. */
+export const HANG_MS = 30_000;
 /** After so long, bytes that need not be answered are taken for the beginning of a longer message. */
 const PATIENCE_MS = 15;
 

@@ -35,7 +35,7 @@ export const wire: Row = {
   what: `requests that are changed on the wire (70 %: to REST, MCP and the routes of the download backend; headers twice, gone or absurd, odd JSON, flipped bits, control characters, wrong lengths and chunks, several at once, huge lines, cut off, with a wrong token) as bytes to a live \`cache-ops serve\`, and changed lines of JSON-RPC (30 %) to a live \`cache-ops mcp\`; callers may do everything, but nothing of what they name is there to be changed`,
   required:
     "what is whole is answered, with 2xx or 4xx or in JSON-RPC, never with an error of ours; no answer takes a second of the processor; after every 25 messages proper ones are answered as at the start, also on the same connection; the processes live with heaps of 160 and 96 MB and do not grow; nothing changes",
-  count: 100_000,
+  count: 25_000,
   quick: 200,
   async run(task) {
     const place = makePlace("wire");
@@ -67,7 +67,7 @@ export const wire: Row = {
         const lane = lanes[at];
         assert.ok(lane !== undefined);
         await lane.try(number);
-        if (number % 500 === 0)
+        if (number % 100 === 0)
           memory.push({ seconds: (performance.now() - begun) / 1000, kilobytes: residentOf(server.process.pid) });
       },
       LANES,
