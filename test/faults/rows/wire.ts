@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { VERSION } from "../../mcp-server/http-client.ts";
 import { startService, type ServiceServer } from "../../mcp-server/service-server.ts";
@@ -54,8 +55,7 @@ export const wire: Row = {
       config,
       env: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MB} --import=${FAST_CLOCK}` },
     });
-    while (!server.log.some(({ message }) => message === "register compared with the disk"))
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    while (!server.log.some(({ message }) => message === "register compared with the disk")) await delay(10);
     const configFile = join(makePlace("config"), "config.json");
     writeFileSync(configFile, JSON.stringify(config));
     const lanes = await Promise.all(Array.from({ length: LANES }, () => makeLane(server, configFile, task)));
