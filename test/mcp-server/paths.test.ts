@@ -1,210 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 import { InMemoryTransport } from "@modelcontextprotocol/server";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 
 import { buildServer } from "../../mcp-server/server.ts";
 import { DEFAULT_MAX_TOKENS } from "../../mcp-server/settings.ts";
-import { CACHE, entryFor, makeMovies, writeCache, writeMedia } from "../support/library.ts";
+import { makePathScene, makeSecret, MARKER, pathAttacks } from "../faults/corpora/paths.ts";
+import { CACHE, makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { makeStaleLibrary } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 import type { Result } from "./agent.ts";
 import { dataOf, refusal, serveInside } from "./inside.ts";
-
-/** In keys, names of media and contents outside of the library: where it shows, something was read there. */
-const MARKER = "TOPSECRET";
-
-/**
- * A library `media` between neighbours whose caches tell a secret. All of it lies in `place`; links in the library
- * lead out of it in every way.
- */
-function makeScene() {
-  const place = makePlace("paths");
-  const library = join(place, "media");
-  makeMovies(join(library, "films"), ["Here.mkv", "Gone.mkv"]);
-  rmSync(join(library, "films/Gone.mkv"));
-  makeMovies(join(library, "shows"), ["Show.mkv"]);
-  for (const name of ["media2", "media ", "media.", "Media", "medi", "secret", "secret/media", ".media"]) {
-    makeSecret(join(place, name));
-  }
-  const links: Record<string, string> = {
-    out: "../secret",
-    absolute: join(place, "secret"),
-    twin: "../media2",
-    up: "..",
-    slash: "/",
-    "proc-root": "/proc/self/root",
-    loop: "loop",
-    "films/nested": "../../secret",
-    "films/to-link": "nested",
-    dangling: "../secret/nothing",
-  };
-  for (const [name, target] of Object.entries(links)) symlinkSync(target, join(library, name));
-  mkdirSync(join(library, "linked"));
-  symlinkSync(`../../secret/${CACHE}`, join(library, "linked", CACHE));
-  writeMedia(join(library, "linked"), "film.mkv");
-  mkdirSync(join(library, "file-link"));
-  symlinkSync("../../secret/film.mkv", join(library, "file-link/film.mkv"));
-  return { place, library };
-}
-
-function makeSecret(directory: string): void {
-  const media = writeMedia(directory, "film.mkv", MARKER);
-  const gone = writeMedia(directory, `${MARKER} gone.mkv`, MARKER);
-  const key = `${MARKER}0123456789abcdef`;
-  writeCache(directory, [
-    entryFor(media, [["codec_audio", `"${MARKER}"`]]),
-    entryFor(gone).replace(/"[0-9a-f]{32}"/g, `"${key}"`),
-  ]);
-  rmSync(gone);
-}
-
-/** Every path an agent might try in order to get from `library` to something outside of it. */
-function attacks(library: string): string[] {
-  const place = dirname(library);
-  const outside = ["secret", "media2", "media ", "media.", "Media", "medi", ".media", "secret/media", ".", "nothing"];
-  const reached = outside.flatMap((name) => {
-    const target = join(place, name);
-    const way = relative(library, target);
-    const up = relative(library, "/") + target;
-    const written = [
-      target,
-      `${library}/${way}`,
-      `${library}/films/../${way}`,
-      `${library}//${way}`,
-      `${library}/./${way}`,
-      `${library}/films/../../media/${way}`,
-      `${library}/nothing/../${way}`,
-      `${library}/${up}`,
-      way,
-      `./${way}`,
-      `movies/${way}`,
-      `file://${target}`,
-      `${target}/`,
-      `${target}/.`,
-      `/${target}`,
-      `///${target}`,
-      `/proc/self/root${target}`,
-      `/proc/self/cwd/${relative("/", target)}`,
-      `/proc/thread-self/root${target}`,
-      `/dev/fd/../../..${target}`,
-      `\\\\?\\${target}`,
-      target.replaceAll("/", "\\"),
-      `C:${target}`,
-      `${library}\\..\\${name}`,
-      `${library}/${way}:stream`,
-    ];
-    return written;
-  });
-  const byLink = ["out", "absolute", "twin", "up", "slash", "proc-root", "films/nested", "films/to-link", "dangling"];
-  const linked = byLink.flatMap((link) =>
-    ["", "/", "/.", "/..", "/nothing", "/film.mkv", "/../secret", "/films/../../secret", "/../media2"].map(
-      (tail) => `${library}/${link}${tail}`,
-    ),
-  );
-  const dots = [
-    "..",
-    "%2e%2e",
-    "%252e%252e",
-    "..%00",
-    ".%2e",
-    "。。",
-    "․․",
-    "..\u200b",
-    "..\u202e",
-    "\u202e..",
-    "…",
-    ".. ",
-    " ..",
-    "..;",
-    "..\\",
-    "..\n",
-    "..%c0%af",
-    "~",
-    "$HOME",
-    "`id`",
-    "$(id)",
-    "{..,films}",
-    "..*",
-    "?.",
-    "[.][.]",
-  ];
-  const encoded = dots.flatMap((up) => [
-    `${library}/${up}/secret`,
-    `${library}/${up}/${up}`,
-    `${up}/secret`,
-    `${library}${up}/secret`,
-    `movies/${up}`,
-  ]);
-  const globs = ["*", "**", "{secret,media}", "m*", "?????", "[ms]*", "!(media)", "+(secret)", "@(secret|media)"];
-  const patterns = globs.flatMap((glob) => [`${place}/${glob}`, `${library}/../${glob}`, glob, `${library}/${glob}`]);
-  const odd = [
-    "/",
-    "//",
-    "/.",
-    "/..",
-    "/etc",
-    "/etc/passwd",
-    "/proc/self/environ",
-    "/proc/1/root",
-    "/dev/stdin",
-    "/dev/zero",
-    "",
-    ".",
-    "..",
-    " ",
-    "\t",
-    "\0",
-    `${library}\0`,
-    `${library}\0/../secret`,
-    `${place}/secret\0`,
-    "movies\0",
-    "Movies",
-    "movies ",
-    " movies",
-    "movies/",
-    "movies/..",
-    "MOVIES",
-    "movies\n",
-    "mоvies",
-    "movies\u200b",
-    "__proto__",
-    "constructor",
-    "toString",
-    "libraries",
-    "*",
-    "null",
-    "-rf",
-    "--root=/",
-    "~root",
-    "~",
-    "\ud800",
-    `${library}\udfff`,
-    `${library}/\ud83d`,
-    `${library}\u202e`,
-    `${library}/\u202eterces/..`,
-    `/${"a".repeat(4095)}`,
-    `/${"a".repeat(4096)}`,
-    `${library}/${"a".repeat(255)}`,
-    `${library}/${"a".repeat(256)}`,
-    `${library}/${"../".repeat(1300)}secret`,
-    `${library}/${"films/../".repeat(400)}../secret`,
-    `${library}/${"./".repeat(1900)}../secret`,
-    "é".repeat(3000),
-    `${library}/${"a/".repeat(2000)}`,
-    `${library}/films/../../media/../media2`,
-    `${library}twin`,
-    `${library}/loop/..`,
-    `${library}/loop`,
-    `${library}/films/Here.mkv/../../../secret`,
-    `${library}/films/Here.mkv/x`,
-    `${library}/../${basename(library)}2`,
-  ];
-  return [...new Set([...reached, ...linked, ...encoded, ...patterns, ...odd])];
-}
 
 /** That nothing from outside stands in an answer, and that no answer is a bug of ours. */
 function assertTells(result: Result, asked: string): void {
@@ -221,10 +30,10 @@ function isForbidden({ isError, content }: Result): boolean {
 
 describe("a path from an agent", () => {
   it("never gets a byte from outside the library into an answer of a tool that reads, in 500 spellings", async () => {
-    const { place, library } = makeScene();
+    const { place, library } = makePathScene();
     const before = treeState(place);
     const server = serveInside({ libraries: { movies: library } });
-    const cases = attacks(library);
+    const cases = pathAttacks(library);
     assert.ok(cases.length >= 500, String(cases.length));
     for (const [index, path] of cases.entries()) {
       for (const tool of TOOLS_WITH_PATHS) assertTells(await server.call(tool, { paths: [path] }), path);
@@ -239,14 +48,14 @@ describe("a path from an agent", () => {
   });
 
   it("never lets a conversion be recorded outside the library, in 500 spellings", async () => {
-    const { place, library } = makeScene();
+    const { place, library } = makePathScene();
     const server = serveInside({ libraries: { movies: library } });
     const neighbours = ["media2", "media ", "media.", "Media", "medi", "secret", ".media"].map((name) =>
       join(place, name),
     );
     const before = neighbours.map((path) => treeState(path));
     const here = join(library, "films/Here.mkv");
-    for (const [index, path] of attacks(library).entries()) {
+    for (const [index, path] of pathAttacks(library).entries()) {
       const media = `${path}/film.mkv`;
       for (const args of [{ media }, { media: path }, { media: here, converted: media }, { media, failed: "no" }]) {
         assertTells(await server.call("record", args), path);
@@ -270,7 +79,7 @@ describe("a path from an agent", () => {
   });
 
   it("means nothing in a pattern: include and exclude only choose among the library's own", async () => {
-    const { library, place } = makeScene();
+    const { library, place } = makePathScene();
     const before = treeState(place);
     const server = serveInside({ libraries: { movies: library } });
     for (const pattern of ["**", "../**", "/**", `${place}/**`, "../secret/*", "\0", "[", "!(x)", "{a,b"]) {
@@ -349,7 +158,7 @@ describe("a link that is swapped between plan and apply", () => {
 
 describe("a resource's address", () => {
   it("leads to plans and runs of these libraries and to nothing else, and the server goes on", async () => {
-    const { library, place } = makeScene();
+    const { library, place } = makePathScene();
     const inside = serveInside({ libraries: { movies: library } });
     const secret = serveInside({ libraries: { secret: join(place, "secret") }, state: inside.context.state });
     const foreign = dataOf(await secret.call("cleanup"));
