@@ -1,3 +1,5 @@
+import { printableJson } from "@cache-ops/shared";
+
 /** A result cut down to what a conversation can carry, with what was left out. */
 export interface Page {
   readonly output: Readonly<Record<string, unknown>>;
@@ -43,7 +45,7 @@ export function cut(output: Readonly<Record<string, unknown>>, wish: Wish, maxCh
   let page: Page = { output: {}, next: undefined };
   for (const size of sizes(wish.limit)) {
     page = pageOf(output, wish, size);
-    if (JSON.stringify(page.output).length <= maxCharacters) break;
+    if (printableJson(JSON.stringify(page.output)).length <= maxCharacters) break;
   }
   return page;
 }

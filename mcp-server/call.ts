@@ -1,4 +1,4 @@
-import { CacheOpsError, parse, systemError, type Context } from "@cache-ops/shared";
+import { CacheOpsError, parse, printableJson, systemError, type Context } from "@cache-ops/shared";
 
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import { LRUCache } from "lru-cache";
@@ -64,7 +64,7 @@ export async function callTool(
       ...(nextStep === undefined ? {} : { nextStep }),
     };
     return {
-      content: [{ type: "text", text: JSON.stringify(structuredContent) }, ...linksOf(output)],
+      content: [{ type: "text", text: printableJson(JSON.stringify(structuredContent)) }, ...linksOf(output)],
       structuredContent,
     };
   } catch (error) {

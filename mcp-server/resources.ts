@@ -6,6 +6,7 @@ import {
   loadPlan,
   loadRun,
   printable,
+  printableJson,
   rootsOf,
   type Context,
 } from "@cache-ops/shared";
@@ -68,7 +69,7 @@ async function runsInside(context: Context): Promise<ReturnType<typeof latestRun
 }
 
 function json(uri: URL, value: unknown) {
-  return { contents: [{ uri: uri.href, mimeType: "application/json", text: JSON.stringify(value) }] };
+  return { contents: [{ uri: uri.href, mimeType: "application/json", text: printableJson(JSON.stringify(value)) }] };
 }
 
 /** What is not there, or not for this caller, is a protocol error, as the protocol wants it for resources. */

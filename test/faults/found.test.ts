@@ -3,8 +3,9 @@ import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 
 import { codeOfErrno, errnoOf, systemError } from "../../shared/errors.ts";
-import { CacheOpsError, openState } from "../../shared/index.ts";
+import { CacheOpsError, openState, printable } from "../../shared/index.ts";
 import { loadRun } from "../../shared/journal.ts";
+import { dataOf, serveInside } from "../mcp-server/inside.ts";
 import { makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { operate, planCleanup } from "./scene.ts";
@@ -102,5 +103,24 @@ describe("the journal of a run", () => {
     state.write(() => state.run("UPDATE runs SET work = ? WHERE id = ?", Buffer.from("no gzip"), String(run)));
     assert.throws(() => loadRun(state, String(run)), { code: "corrupt" });
     state.close();
+  });
+});
+
+describe("a name with characters that hide text or turn its direction", () => {
+  it("stands escaped in what an agent reads, within its budget, and is the same name", async () => {
+    const library = makePlace("hidden");
+    const names = Array.from({ length: 60 }, (_, index) => `film${"\u200b\u202e\u{e0041}".repeat(20)} ${index}.mkv`);
+    for (const path of makeMovies(library, [...names, ...names.map((_, index) => `here ${index}.mkv`)]).slice(0, 60)) {
+      unlinkSync(path);
+    }
+    const maxTokens = 2500;
+    const server = serveInside({ libraries: { movies: library }, maxTokens });
+    const answer = await server.call("check", { limit: 500 });
+    const text = answer.content[0]?.text ?? "";
+    assert.equal(printable(text), text);
+    assert.deepEqual(JSON.parse(text), answer.structuredContent);
+    const findings = dataOf(answer)["findings"] as { name: string }[];
+    assert.ok(findings.length > 0 && findings.every(({ name }) => names.includes(name)));
+    assert.ok(text.length <= maxTokens * 2, String(text.length));
   });
 });
