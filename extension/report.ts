@@ -58,5 +58,5 @@ function line(cells: readonly string[]): string {
 
 /** Text in which nothing is markup. */
 export function escapeMarkdown(text: string): string {
-  return text.replaceAll(/[\r\n\t]+/g, " ").replaceAll(/[\\`*_{}[\]()#+\-!|<>~&@:]/g, (character) => `\\${character}`);
+  return text.replaceAll(/[\r\n\t]+/g, " ").replaceAll(/[\\`*_{}[\]()#+\-!|<>~&@:$]/g, (character) => `\\${character}`);
 }

@@ -32,6 +32,7 @@ export function itemOf(node: Node, now: number, sections: Sections): vscode.Tree
   // Else the tooltip would be read out, without the figures beside the name.
   const label = typeof item.label === "string" ? printable(item.label) : "";
   item.label = label;
+  if (typeof item.description === "string") item.description = printable(item.description);
   item.accessibilityInformation ??= { label: [label, item.description].filter(Boolean).join(", ") };
   return item;
 }
@@ -82,7 +83,7 @@ function bare(node: Node, now: number, { probes, managed, remotes }: Sections): 
       return taskItem(node, now);
     case "fact": {
       const item = new vscode.TreeItem(node.label, None);
-      item.description = printable(node.text);
+      item.description = node.text;
       item.iconPath = new vscode.ThemeIcon(node.icon);
       return item;
     }
@@ -95,7 +96,7 @@ function bare(node: Node, now: number, { probes, managed, remotes }: Sections): 
     case "message": {
       const item = new vscode.TreeItem(node.text, None);
       item.iconPath = new vscode.ThemeIcon(node.isError ? "error" : "info");
-      item.tooltip = node.text;
+      item.tooltip = linesOf([node.text]);
       return item;
     }
   }
@@ -108,7 +109,9 @@ function rootItem({ row }: Extract<Node, { type: "root" }>): vscode.TreeItem {
   if (!isHealthy) {
     item.description = `${STATES[state]} · ${root}`;
     item.iconPath = new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.errorForeground"));
-    item.tooltip = `${root} is ${STATES[state]} (${detail}). Nothing in it is judged, and nothing will be removed.`;
+    item.tooltip = linesOf([
+      `${root} is ${STATES[state]} (${detail}). Nothing in it is judged, and nothing will be removed.`,
+    ]);
     item.contextValue = "root";
     return item;
   }

@@ -207,7 +207,7 @@ function checkboxOf({ id, does, name }: Change, unchecked: ReadonlySet<number>) 
   return {
     state: isTaken ? Checked : Unchecked,
     tooltip: isTaken ? "Take this change out of the plan" : "Take this change into the plan",
-    accessibilityInformation: { label: `${does} ${name ?? ""}` },
+    accessibilityInformation: { label: printable(`${does} ${name ?? ""}`) },
   };
 }
 
