@@ -1,4 +1,5 @@
 import type { Row } from "./row.ts";
+import { corpora } from "./rows/corpora.ts";
 import { errors } from "./rows/errors.ts";
 import { fuzz } from "./rows/fuzz.ts";
 import { kill } from "./rows/kill.ts";
@@ -9,7 +10,7 @@ import { presence } from "./rows/presence.ts";
 import { roundTrip } from "./rows/round-trip.ts";
 import { service } from "./rows/service.ts";
 import { short } from "./rows/short.ts";
-import { corpora, http } from "./rows/suites.ts";
+import { http } from "./rows/suites.ts";
 import { swap } from "./rows/swap.ts";
 import { writers } from "./rows/writers.ts";
 import { wire } from "./rows/wire.ts";

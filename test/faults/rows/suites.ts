@@ -40,19 +40,3 @@ export const http = suite(
   },
   ["test/mcp-server/http.test.ts", "test/mcp-server/service-hostile.test.ts"],
 );
-
-export const corpora = suite(
-  {
-    name: "corpora",
-    what: "paths that lead elsewhere in 500 spellings to the tools that read and to the one that records, names of managed directories, archives with members that lead elsewhere or are not what they say, file names with control characters in exports, pickles that would run something",
-    required: "nothing outside is read or changed, nothing is printed raw, nothing is executed",
-    count: 53,
-  },
-  [
-    "test/mcp-server/paths.test.ts",
-    "test/shared/managed/member-path.test.ts",
-    "test/shared/archive.test.ts",
-    "test/shared/export.test.ts",
-    "test/shared/media-audit-pickle.test.ts",
-  ],
-);

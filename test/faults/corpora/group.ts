@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { printable } from "../../../shared/index.ts";
+import type { Dice } from "../../support/dice.ts";
+import { treeState } from "../../support/tree.ts";
+import type { Said } from "./faces.ts";
+
+/** One corpus of attacks on one face that runs. */
+export interface Group {
+  /** How many attacks there are. */
+  readonly size: number;
+  /** Tries one of them, and says in a word what came of it. Throws when that is not as required. */
+  attack(index: number, dice: Dice): Promise<string>;
+  close(): Promise<unknown>;
+}
+
+/** That what is there to be read holds no character that moves a cursor, hides text or turns its direction. */
+export function assertPrintable({ printed }: Pick<Said, "printed">): void {
+  for (const line of printed.split("\n")) {
+    assert.ok(line === printable(line), `printed raw: ${printable(line).slice(0, 500)}`);
+  }
+}
+
+/** What lies in a directory, but for one name in it. */
+export function stateBeside(place: string, name: string): unknown[] {
+  return readdirSync(place)
+    .filter((other) => other !== name)
+    .toSorted()
+    .map((other) => [other, treeState(join(place, other))]);
+}
