@@ -1,7 +1,15 @@
 import { resolve } from "node:path";
-import { cwd, stdin, stdout } from "node:process";
+import { cwd, stderr, stdin, stdout } from "node:process";
 
-import { CacheOpsError, Detail, invoke, operationNamed, type Context, type Operation } from "@cache-ops/shared/start";
+import {
+  CacheOpsError,
+  Detail,
+  invoke,
+  operationNamed,
+  printable,
+  type Context,
+  type Operation,
+} from "@cache-ops/shared/start";
 
 import { makeContext } from "./environment.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -93,7 +101,12 @@ async function carryOut(request: Request, context: Context, stopProgress: () => 
     if (!(await confirm("Apply this plan?"))) return 0;
   }
   const apply = await named("apply");
-  return show(apply, await run(apply, { plan: plan["plan"], digest: plan["digest"] }, request, context));
+  const report = await run(apply, { plan: plan["plan"], digest: plan["digest"] }, request, context);
+  const code = await show(apply, report);
+  const troubles = plan["errors"] as readonly { readonly path: string; readonly message: string }[];
+  // A report is about what was planned: what could not be would be said nowhere.
+  for (const { path, message } of troubles) stderr.write(`cache-ops: ${printable(path)}: ${printable(message)}\n`);
+  return code === 0 && plan["status"] === "empty" && troubles.length > 0 ? EXIT_CODES.partial : code;
 }
 
 /** What a dry run of a changing command shows instead: the plan it would apply, the run it would take back. */

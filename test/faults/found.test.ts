@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { unlinkSync } from "node:fs";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { withPacks } from "../../shared/caches/managed/packs.ts";
 import { codeOfErrno, errnoOf, systemError } from "../../shared/errors.ts";
 import { CacheOpsError, openState, printable } from "../../shared/index.ts";
 import { loadRun } from "../../shared/journal.ts";
 import { dataOf, serveInside } from "../mcp-server/inside.ts";
+import { fill, managedContext, managedSettings } from "../shared/managed/managed-place.ts";
+import { cli, cliEnvironment } from "../support/cli.ts";
 import { makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { operate, planCleanup } from "./scene.ts";
@@ -122,5 +125,26 @@ describe("a name with characters that hide text or turn its direction", () => {
     const findings = dataOf(answer)["findings"] as { name: string }[];
     assert.ok(findings.length > 0 && findings.every(({ name }) => names.includes(name)));
     assert.ok(text.length <= maxTokens * 2, String(text.length));
+  });
+});
+
+describe("what cannot be planned", () => {
+  it("is told by a command line that applies its plan at once, which does not call it done", async () => {
+    const root = makePlace("managed");
+    fill(root, "there/film.bin");
+    const context = managedContext([managedSettings(root)]);
+    const file = join(root, ".cache-ops-packed", "films.tar.gz");
+    const content = { sha256: "0".repeat(64), size: 10 };
+    const tree = { sha256: "0".repeat(64), bytes: 10, names: 1 };
+    const pack = { cache: "media", path: "films", target: { file }, content, tree, packedAt: 0 };
+    withPacks(context, (packs) => packs.note(pack));
+    const config = join(makePlace("config"), "config.json");
+    writeFileSync(config, JSON.stringify({ managed: [{ name: "media", root }] }));
+    const { code, stderr, json } = cli(
+      ["warm", "films", "--apply", "--yes", "--json"],
+      cliEnvironment(context.stateDirectory, config),
+    );
+    assert.deepEqual([code, json()["entries"]], [3, 0]);
+    assert.ok(stderr.startsWith(`cache-ops: ${join(root, "films")}: `), stderr);
   });
 });
