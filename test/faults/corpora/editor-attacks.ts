@@ -23,6 +23,7 @@ export async function openEditor(): Promise<Group> {
   ];
   return {
     size: NAMED.length,
+    together: 1,
     close: () => Promise.resolve(),
     async attack(index) {
       const named = NAMED[index];

@@ -11,6 +11,8 @@ import type { Said } from "./faces.ts";
 export interface Group {
   /** How many attacks there are. */
   readonly size: number;
+  /** So many that follow one another are made at once. */
+  readonly together: number;
   /** Tries one of them, and says in a word what came of it. Throws when that is not as required. */
   attack(index: number, dice: Dice): Promise<string>;
   close(): Promise<unknown>;

@@ -10,7 +10,7 @@ import { NAMED, placeName, type Named, type Position } from "./hostile-library.t
 import { readCsv } from "./names.ts";
 
 /** On the command line so many names are shown by one process. */
-const TOGETHER = 12;
+const TOGETHER = 24;
 
 /** What has to show a name that stands there. */
 const SHOWN: Readonly<Record<Position, string>> = {
@@ -36,6 +36,7 @@ export async function openNames(name: Face["name"]): Promise<Group> {
   const answers = name === "command line" ? showTogether(face, library, managed) : showAlone(face, library, managed);
   return {
     size: NAMED.length,
+    together: name === "command line" ? TOGETHER : 1,
     close: () => face.close(),
     async attack(index) {
       const named = NAMED[index];

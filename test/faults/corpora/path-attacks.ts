@@ -68,6 +68,7 @@ export async function openPaths(name: Face["name"]): Promise<Group> {
   ) as [string[], string[]];
   return {
     size: Math.min(texts.length, members.length),
+    together: 1,
     close: () => face.close(),
     async attack(index, dice) {
       const fits = ({ place }: Slot) => isBound || mayBeAsked(place, texts[index] ?? "", scene);

@@ -27,7 +27,7 @@ const ATTACKS = 500;
 
 export const corpora: Row = {
   name: "corpora",
-  what: "500 attacks of each corpus on each face - the built command line (a process for each path and archive, one for twelve names), `cache-ops mcp` over standard input and output, `cache-ops serve` over HTTP: paths that lead elsewhere wherever a face takes a path, a name or an id; names of others in libraries and managed caches, shown as table, CSV, HTML and JSON, and, for names, in the trees, reviews and reports of the editor's extension; backups and packs with members that lead elsewhere, are links or devices, are missing, twice or too many, with manifests that are wrong, cut, altered, or bombs",
+  what: "500 attacks of each corpus on each face - the built command line (a process for each path and archive, one for 24 names), `cache-ops mcp` over standard input and output, `cache-ops serve` over HTTP: paths that lead elsewhere wherever a face takes a path, a name or an id; names of others in libraries and managed caches, shown as table, CSV, HTML and JSON, and, for names, in the trees, reviews and reports of the editor's extension; backups and packs with members that lead elsewhere, are links or devices, are missing, twice or too many, with manifests that are wrong, cut, altered, or bombs",
   required:
     "what serves takes no path but one that leads inside, and tells nothing from outside; the command line reads what was named as it is written, and changes nothing outside of its library; no archive is taken, and nothing of it written; everything outside stays byte for byte; nothing is printed raw, no cell is a formula, no name is markup, and as data a name comes back as it is",
   count: ATTACKS * PARTS.length,
@@ -51,12 +51,12 @@ export const corpora: Row = {
 };
 
 /** A part that begins with its first attack. */
-function started({ name, open }: Part, orderTo: (size: number) => readonly number[]) {
+function started({ name, open }: Part, orderOf: (group: Group) => readonly number[]) {
   let group: Promise<Group & { readonly order: readonly number[] }> | undefined;
   const begin = async () => {
     const opened = await open();
     if (opened.size < ATTACKS) throw new Error(`${name}: ${opened.size} attacks`);
-    return { ...opened, order: orderTo(opened.size) };
+    return { ...opened, order: orderOf(opened) };
   };
   return {
     name,
@@ -68,15 +68,14 @@ function started({ name, open }: Part, orderTo: (size: number) => readonly numbe
   };
 }
 
-/** The order in which a seed takes the attacks of a part. */
-function orderOf(task: Task, part: number): (size: number) => readonly number[] {
-  return (size) => {
+/** The order in which a seed takes the attacks of a part; those that are made together stay so. */
+function orderOf(task: Task, part: number): (group: Group) => readonly number[] {
+  return ({ size, together }) => {
     const dice = task.diceOf(-1 - part);
-    const order = Array.from({ length: size }, (_, index) => index);
-    for (let last = size - 1; last > 0; last -= 1) {
-      const other = dice.below(last + 1);
-      [order[last], order[other]] = [order[other] ?? 0, order[last] ?? 0];
-    }
-    return order;
+    const starts = Array.from({ length: Math.ceil(size / together) }, (_, index) => index * together);
+    const drawn = starts.map((start) => ({ start, at: dice.below(2 ** 31) })).toSorted((a, b) => a.at - b.at);
+    return drawn.flatMap(({ start }) =>
+      Array.from({ length: Math.min(together, size - start) }, (_, index) => start + index),
+    );
   };
 }
