@@ -54,8 +54,6 @@ export async function openArchives(name: Face["name"]): Promise<Group> {
   await assertUnpacks(scene);
   const before = look();
   const attacks = [...backupAttacks(readFileSync(good), members), ...packAttacks(outside)];
-  // Of packs all are about one directory.
-  let last: Promise<unknown> = Promise.resolve();
   return {
     size: attacks.length,
     together: 1,
@@ -63,11 +61,7 @@ export async function openArchives(name: Face["name"]): Promise<Group> {
     async attack(index, dice) {
       const attack = attacks[index];
       assert.ok(attack);
-      if ("pack" in attack) {
-        const turn = last.then(async () => tryPack(await attack.pack(), attack.what, scene, before));
-        last = turn.catch(() => undefined);
-        return turn;
-      }
+      if ("pack" in attack) return tryPack(await attack.pack(), attack.what, scene, before);
       return tryBackup(attack, join(backups, `attack-${index}.tar.gz`), dice, scene, before);
     },
   };

@@ -13,7 +13,7 @@ export interface Group {
   readonly size: number;
   /** So many that follow one another are made at once. */
   readonly together: number;
-  /** Tries one of them, and says in a word what came of it. Throws when that is not as required. */
+  /** Tries one of them, with no other under way, and says in a word what came of it. Throws when that is not as required. */
   attack(index: number, dice: Dice): Promise<string>;
   close(): Promise<unknown>;
 }

@@ -50,7 +50,7 @@ export const corpora: Row = {
   },
 };
 
-/** A part that begins with its first attack. */
+/** A part that begins with its first attack, and makes one after the other. */
 function started({ name, open }: Part, orderOf: (group: Group) => readonly number[]) {
   let group: Promise<Group & { readonly order: readonly number[] }> | undefined;
   const begin = async () => {
@@ -58,11 +58,16 @@ function started({ name, open }: Part, orderOf: (group: Group) => readonly numbe
     if (opened.size < ATTACKS) throw new Error(`${name}: ${opened.size} attacks`);
     return { ...opened, order: orderOf(opened) };
   };
+  let last: Promise<unknown> = Promise.resolve();
   return {
     name,
-    async attack(round: number, dice: ReturnType<Task["diceOf"]>): Promise<string> {
-      const { attack, order } = await (group ??= begin());
-      return attack(order[round % order.length] ?? 0, dice);
+    attack(round: number, dice: ReturnType<Task["diceOf"]>): Promise<string> {
+      const turn = last.then(async () => {
+        const { attack, order } = await (group ??= begin());
+        return attack(order[round % order.length] ?? 0, dice);
+      });
+      last = turn.catch(() => undefined);
+      return turn;
     },
     close: async () => (await group)?.close(),
   };
