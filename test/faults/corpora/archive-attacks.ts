@@ -89,7 +89,7 @@ async function tryBackup(
     ["corrupt", "invalid_input"].includes(said.refused ?? ""),
     `${what}: ${said.refused} ${said.printed.slice(0, 500)}`,
   );
-  assertPrintable(said);
+  assertPrintable(said.printed);
   assert.deepEqual(look(), before, what);
   return `backups refused as ${said.refused}`;
 }
@@ -230,7 +230,7 @@ async function tryPack(
     entries === 0 && (Array.isArray(errors) ? errors.length === 1 : said.printed.includes("\ncache-ops: "));
   const isOut = status === "refused" || isUnplanned;
   assert.ok(said.refused !== undefined || isOut, `${what}: ${String(status)} ${said.printed.slice(0, 500)}`);
-  assertPrintable(said);
+  assertPrintable(said.printed);
   assert.deepEqual(scene.look(), before, what);
   return "packs refused";
 }

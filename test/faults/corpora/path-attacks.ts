@@ -82,7 +82,7 @@ export async function openPaths(name: Face["name"]): Promise<Group> {
       assert.notEqual(said.refused, "internal", label);
       const mayTell = !isBound && place === "root" && leadsToSecret(text, scene.library);
       assert.ok(mayTell || !JSON.stringify(said).includes(MARKER), `${label} told: ${said.printed.slice(0, 300)}`);
-      assertPrintable(said);
+      assertPrintable(said.printed);
       assert.deepEqual(look(), before, label);
       return said.refused === undefined ? "taken for what it is" : "refused";
     },
