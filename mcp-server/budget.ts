@@ -45,7 +45,8 @@ export function cut(output: Readonly<Record<string, unknown>>, wish: Wish, maxCh
   let page: Page = { output: {}, next: undefined };
   for (const size of sizes(wish.limit)) {
     page = pageOf(output, wish, size);
-    if (printableJson(JSON.stringify(page.output)).length <= maxCharacters) break;
+    const json = JSON.stringify(page.output);
+    if (json.length <= maxCharacters && printableJson(json).length <= maxCharacters) break;
   }
   return page;
 }

@@ -140,11 +140,8 @@ describe("what cannot be planned", () => {
     withPacks(context, (packs) => packs.note(pack));
     const config = join(makePlace("config"), "config.json");
     writeFileSync(config, JSON.stringify({ managed: [{ name: "media", root }] }));
-    const { code, stderr, json } = cli(
-      ["warm", "films", "--apply", "--yes", "--json"],
-      cliEnvironment(context.stateDirectory, config),
-    );
-    assert.deepEqual([code, json()["entries"]], [3, 0]);
-    assert.ok(stderr.startsWith(`cache-ops: ${join(root, "films")}: `), stderr);
+    const result = cli(["warm", "films", "--apply", "--yes", "--json"], cliEnvironment(context.stateDirectory, config));
+    assert.deepEqual([result.code, result.json()["entries"]], [3, 0]);
+    assert.ok(result.stderr.startsWith(`cache-ops: ${join(root, "films")}: `), result.stderr);
   });
 });
