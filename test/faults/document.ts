@@ -67,7 +67,8 @@ const time = (seconds: number) => (seconds < 120 ? `${seconds} s` : `${Math.roun
 
 const INTRODUCTION = `What was done to the program to make it lose something, how often, and what came out. This page is written by
 \`npm run test:faults -- --long\` from \`docs/reliability.json\`; nothing stands here that the harness did not count. It needs
-Linux, root, a C compiler, Python, and \`mkfs.ext4\` and \`mkfs.xfs\` for the power cuts.
+Linux, root, a C compiler, Python, \`mkfs.ext4\` and \`mkfs.xfs\` for the power cuts, and Redis, Docker and \`wrk\` for the
+service under load.
 
 \`\`\`sh
 npm run test:faults                                   # a few cases of every row, as in every run of the tests

@@ -63,8 +63,8 @@ function started({ name, open }: Part, orderOf: (group: Group) => readonly numbe
     name,
     attack(round: number, dice: ReturnType<Task["diceOf"]>): Promise<string> {
       const turn = last.then(async () => {
-        const { attack, order } = await (group ??= begin());
-        return attack(order[round % order.length] ?? 0, dice);
+        const opened = await (group ??= begin());
+        return opened.attack(opened.order[round % opened.order.length] ?? 0, dice);
       });
       last = turn.catch(() => undefined);
       return turn;
