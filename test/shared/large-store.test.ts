@@ -138,7 +138,8 @@ describe("a store of ours that is larger than a plan takes", function () {
   it("is refused whole when a byte of its archive is another", async () => {
     const altered = join(makePlace(), NAME);
     const bytes = readFileSync(archive);
-    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+    // All bits of it: single ones may mean nothing, between two blocks.
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 0xff, bytes.length >> 1);
     writeFileSync(altered, bytes);
     await assert.rejects(invoke(restore, { archive: altered }, context), failsWith("corrupt"));
   });
