@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 
-import { withHint, type CacheOpsError } from "./errors.ts";
+import { CacheOpsError, systemError, withHint } from "./errors.ts";
 
 /** The five kinds of cache. */
 export const Kind = Type.Enum(["directory", "probe", "managed", "engine", "jellyfin"], {
@@ -87,4 +87,11 @@ export type Trouble = Static<typeof Trouble>;
 /** An error of one cache among others: what it was, and what to do about it. */
 export function troubleOf(path: string, error: Pick<CacheOpsError, "code" | "message" | "hint">): Trouble {
   return { path, code: error.code, message: withHint(error) };
+}
+
+/** {@link troubleOf} for whatever was thrown, by the system as well. Bugs are thrown on. */
+export function troubleFrom(path: string, error: unknown): Trouble {
+  const known = systemError(error, path);
+  if (!(known instanceof CacheOpsError)) throw error;
+  return troubleOf(path, known);
 }

@@ -10,9 +10,8 @@ import { openProbeCache } from "./caches/probe/open.ts";
 import type { PartialResult } from "./caches/probe/probe-cache.ts";
 import { getOrProbe, type ProbeWishes } from "./caches/probe/get-or-probe.ts";
 import type { Context } from "./context.ts";
-import { CacheOpsError, systemError } from "./errors.ts";
 import { probeConcurrency } from "./ffprobe.ts";
-import { troubleOf, type Trouble } from "./finding.ts";
+import { troubleFrom, type Trouble } from "./finding.ts";
 import { healthyRoots } from "./roots.ts";
 import type { Passport } from "./passport.ts";
 import { storePlan } from "./planner.ts";
@@ -180,9 +179,7 @@ async function draftOf(
     return [await draftFill(files, now())];
   } catch (error) {
     const directory = dirname(files[0]?.path ?? "");
-    const known = systemError(error, directory);
-    if (!(known instanceof CacheOpsError)) throw error;
-    errors.push(troubleOf(directory, known));
+    errors.push(troubleFrom(directory, error));
     return [];
   }
 }

@@ -10,6 +10,11 @@ export interface Ending {
   readonly undoUntil: number;
 }
 
+/** Whether a step changed something, if not all that it was to. */
+export function wasDone({ state }: Step): boolean {
+  return state === "done" || state === "partial";
+}
+
 /** (6) The report of a run, counted from what its steps were seen to have done. */
 export function summarise(
   run: Pick<Run, "id" | "plan" | "undoes" | "startedAt" | "work">,
@@ -21,7 +26,10 @@ export function summarise(
   const byChange = new Map<number, (Step | undefined)[]>(changes.map(({ id }) => [id, []]));
   for (const action of actions) for (const id of action.changes) byChange.get(id)?.push(bySeq.get(action.seq));
   const done = actions.filter(({ seq }) => bySeq.get(seq)?.state === "done");
-  const effective = actions.filter(({ seq }) => ["done", "partial"].includes(bySeq.get(seq)?.state ?? ""));
+  const effective = actions.filter(({ seq }) => {
+    const step = bySeq.get(seq);
+    return step !== undefined && wasDone(step);
+  });
   const refused = steps.flatMap(({ state, file, code, message }) =>
     state === "refused" || state === "partial" ? [{ file, code: code ?? "internal", message: message ?? "" }] : [],
   );

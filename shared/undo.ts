@@ -14,7 +14,7 @@ import { FOR_GOOD, isDirectoryAction, isFileAction, isPackAction, isRemoteAction
 import type { Report } from "./report.ts";
 import { carrying } from "./run-life.ts";
 import { sameContent } from "./step.ts";
-import { summarise } from "./summary.ts";
+import { summarise, wasDone } from "./summary.ts";
 
 /**
  * Puts back what a run changed or removed: bytes, mode, owner and modification times.
@@ -66,11 +66,6 @@ function isRemovalOnly({ work }: Run, steps: readonly Step[]): boolean {
   const done = new Set(steps.flatMap((step) => (wasDone(step) ? [step.seq] : [])));
   const actions = work.actions.filter(({ seq }) => done.has(seq));
   return actions.length > 0 && actions.every(({ type }) => FOR_GOOD.has(type));
-}
-
-/** Whether a step changed something, if not all that it was to. */
-function wasDone({ state }: Step): boolean {
-  return state === "done" || state === "partial";
 }
 
 /** Closes the books of a run whose process died: what it did counts, the rest was not tried. */

@@ -1,8 +1,8 @@
 import { join, relative } from "node:path";
 
 import type { Context } from "../../context.ts";
-import { CacheOpsError, systemError } from "../../errors.ts";
-import { troubleOf, type Trouble } from "../../finding.ts";
+import { CacheOpsError } from "../../errors.ts";
+import { troubleFrom, type Trouble } from "../../finding.ts";
 import { rootsOf, type Passport } from "../../passport.ts";
 import { presenceOf } from "../../presence.ts";
 import { matcher } from "../../policy.ts";
@@ -87,9 +87,7 @@ export async function findUnprobed(
       media += found.media;
       if (found.files.length > 0) directories.push({ path: listing.path, files: found.files });
     } catch (error) {
-      const known = systemError(error, listing.path);
-      if (!(known instanceof CacheOpsError)) throw error;
-      onTrouble(troubleOf(listing.path, known));
+      onTrouble(troubleFrom(listing.path, error));
     }
   });
   return { directories: directories.toSorted((a, b) => (a.path < b.path ? -1 : 1)), media, troubles };
