@@ -31,7 +31,7 @@ export interface ScanOptions {
 }
 
 /** About as long as threads take to start. */
-const THREADS_AFTER_MS = 50;
+const THREADS_AFTER_MS = 100;
 
 /**
  * Finds and judges every mediabox cache below the roots. Only reads; findings come in the order of their paths.
