@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { clearInterval, setInterval } from "node:timers";
 import type { Worker } from "node:worker_threads";
 
@@ -10,7 +10,7 @@ import { throwIfAborted } from "./time-limit.ts";
  *
  * (C1) A job is handed to one thread, and counts when that has answered for the whole batch it came in.
  * (C2) A thread that gives no sign of life for as long as one system call may take is left to itself and asked nothing
- *      more. What it was given stays unanswered.
+ *      more. What it was given stays unanswered, and no other thread is started in its place.
  */
 
 /** Work for threads: each batch is answered by one message, in their order. */
@@ -32,10 +32,17 @@ export interface CrewWork<Job, Answer> {
   readonly take: (batch: readonly Job[], answer: Answer) => Promise<void> | void;
   /** Takes jobs away from those that are pending and does them in this thread, in place of one of the others. */
   readonly doHere?: ((isOver: () => boolean) => Promise<unknown>) | undefined;
+  /** Tells whether processors had nothing to do since it was asked before; unless given, what the system says. */
+  readonly areIdle?: () => boolean;
 }
 
-/** As many as there are processors, within these: two also hide each other's waiting, more than four only use memory. */
+/**
+ * At first as many as there are processors, within these; then one more whenever processors had nothing to do though
+ * there was work: threads wait for a disk or a share then, and more of them wait side by side.
+ */
 const [FEWEST_THREADS, MOST_THREADS] = [2, 4];
+/** How often to look whether that is so, and the share of the processors' time that may go unused. */
+const [LOOK_MS, UNUSED] = [100, 0.15];
 /** Batches a thread has at once, so that it never waits for the next one. */
 const AHEAD = 2;
 
@@ -53,12 +60,13 @@ interface Thread<Job> {
  * when the signal is aborted, and what a thread or `take` throws.
  */
 export async function doInThreads<Job, Answer>(pending: Job[], work: CrewWork<Job, Answer>): Promise<readonly Job[]> {
-  const { signal, timeLimitSeconds, mostJobs, messageOf, take, doHere } = work;
+  const { signal, timeLimitSeconds, mostJobs, messageOf, take, doHere, areIdle = watchProcessors() } = work;
   const start = await makeStarter<Job>(work);
   throwIfAborted(signal);
   const unanswered: Job[] = [];
   const count = Math.min(Math.max(FEWEST_THREADS, availableParallelism()), MOST_THREADS);
-  const threads = new Set(Array.from({ length: doHere === undefined ? count : count - 1 }, start));
+  const here = doHere === undefined ? 0 : 1;
+  const threads = new Set<Thread<Job>>();
   const { promise: over, resolve, reject } = Promise.withResolvers<void>();
   let isBusyHere = false;
   let taking = 0;
@@ -111,25 +119,54 @@ export async function doInThreads<Job, Answer>(pending: Job[], work: CrewWork<Jo
     }
     handOut();
   };
-  for (const thread of threads) {
+  let started = 0;
+  const add = () => {
+    const thread = start();
+    threads.add(thread);
+    started += 1;
     thread.worker.on("message", (answer: Answer) => void takeIn(thread, answer));
     thread.worker.on("error", (error) => {
       if (threads.has(thread)) reject(error);
     });
-  }
+  };
+  const grow = () => {
+    const isOfUse = areIdle() && pending.length > 0;
+    if (!isOfUse || started + here >= MOST_THREADS) return;
+    add();
+    handOut();
+  };
+  for (let missing = count - here; missing > 0; missing -= 1) add();
   const stop = () => reject(new CacheOpsError("interrupted", "stopped before the work was done"));
   signal.addEventListener("abort", stop, { once: true });
   const watching = setInterval(watch, Math.min(1000, timeLimitSeconds * 250));
+  const growing = setInterval(grow, LOOK_MS);
   try {
     handOut();
     await over;
   } finally {
     clearInterval(watching);
+    clearInterval(growing);
     signal.removeEventListener("abort", stop);
     for (const { worker } of threads) void worker.terminate();
     threads.clear();
   }
   return [...unanswered, ...pending];
+}
+
+/** Tells at each call whether processors had nothing to do since the one before. */
+function watchProcessors(): () => boolean {
+  let before = usedTime();
+  return () => {
+    const [now, last] = [usedTime(), before];
+    before = now;
+    return now.busyMs - last.busyMs < (1 - UNUSED) * (now.allMs - last.allMs);
+  };
+}
+
+/** What all processors together worked, and what they could have, in milliseconds since some moment. */
+function usedTime(): { readonly busyMs: number; readonly allMs: number } {
+  const busy = cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq);
+  return { busyMs: busy.reduce((sum, time) => sum + time, 0), allMs: performance.now() * busy.length };
 }
 
 async function makeStarter<Job>(work: Pick<CrewWork<Job, never>, "module" | "beside" | "data" | "youngMegabytes">) {
