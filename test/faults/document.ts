@@ -1,14 +1,13 @@
 import { writeFileSync } from "node:fs";
 
-import type { Figures } from "./figures.ts";
-import { readFigures } from "./figures.ts";
+import { FIGURES, readFigures, type Figures } from "./figures.ts";
 import type { Row } from "./row.ts";
 import { rows } from "./rows.ts";
 
-/** Where what the figures say is told. */
-export const RELIABILITY = new URL("../../docs/reliability.md", import.meta.url).pathname;
+/** Where what the figures say is told: beside them. */
+export const RELIABILITY = FIGURES.replace(/\.json$/, ".md");
 
-/** Writes docs/reliability.md from the figures that are kept. */
+/** Writes the document from the figures that are kept. */
 export function writeReliability(): void {
   writeFileSync(RELIABILITY, reliability(readFigures()));
 }
