@@ -12,6 +12,7 @@ import {
 } from "@cache-ops/shared/start";
 
 import { makeContext } from "./environment.ts";
+import { end } from "./end.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { print, printError, type Format } from "./output.ts";
 import { chooseChanges } from "./review.ts";
@@ -33,7 +34,8 @@ export interface Request {
 export async function execute(request: Request): Promise<number> {
   const stop = new AbortController();
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    // Whatever it is that hangs.
+    if (stop.signal.aborted) end(EXIT_CODES.interrupted, true);
     stop.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);

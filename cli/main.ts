@@ -14,19 +14,21 @@ stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+// Calls of the file system that hang on a dead share keep their threads: there are some left for all others.
+process.env["UV_THREADPOOL_SIZE"] ??= "16";
+
 void run(argv.slice(2));
 
 async function run(words: readonly string[]): Promise<void> {
-  let code = 0;
   // Whoever only asks for the version does not wait until everything is loaded.
-  if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) stdout.write(`${VERSION}\n`);
-  else {
-    const { keepCompiledCode } = await import("./compiled-code.ts");
-    const keep = keepCompiledCode(words[0]);
-    const { runProgram } = await import("./program.ts");
-    code = await runProgram(words, VERSION);
-    if (code <= 1) keep();
+  if (words.length === 1 && (words[0] === "--version" || words[0] === "-V")) {
+    stdout.write(`${VERSION}\n`, () => process.exit());
+    return;
   }
-  // Threads that hang on a dead share must not keep the program from ending.
-  stdout.write("", () => process.exit(code));
+  const { keepCompiledCode } = await import("./compiled-code.ts");
+  const keep = keepCompiledCode(words[0]);
+  const { end, runProgram } = await import("./program.ts");
+  const code = await runProgram(words, VERSION);
+  if (code <= 1) keep();
+  stdout.write("", () => end(code));
 }

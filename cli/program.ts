@@ -9,6 +9,8 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { optionFor, propertiesOf } from "./flags.ts";
 import { FORMATS, printError, type Format } from "./output.ts";
 
+export { end } from "./end.ts";
+
 /** Runs one command line of this version of the program and returns its exit code. */
 export async function runProgram(words: readonly string[], version: string): Promise<number> {
   let code = 0;

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { argv, env, execPath, exit, stderr, stdout } from "node:process";
+import { argv, env, execPath, stderr, stdout } from "node:process";
 
 import { jellyfinTokenFrom, secretFrom, type Configuration } from "@cache-ops/shared/start";
 
 import type { Command } from "commander";
 
 import { makeContext } from "./environment.ts";
+import { end } from "./end.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { makeLog } from "./log.ts";
 import {
@@ -81,7 +82,7 @@ async function runService(version: string, flags: ServeFlags): Promise<void> {
     });
     log("serving", { url: service.origin, tokenFile });
     await told;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => exit(EXIT_CODES.interrupted));
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(EXIT_CODES.interrupted, true));
     await service.close();
   } finally {
     close();

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
-import { argv, env, exit, stderr } from "node:process";
+import { argv, env, stderr } from "node:process";
 
 import { printable } from "@cache-ops/shared/start";
 
 import { makeContext } from "./environment.ts";
-import { runProgram } from "./program.ts";
+import { end, runProgram } from "./program.ts";
 import { makeSample } from "./sample.ts";
 import { VERSION } from "./version.ts";
 
@@ -13,7 +13,7 @@ const words = argv.slice(2).map((word) => resolve(env["INIT_CWD"] ?? ".", word))
 const libraries = words.length > 0 ? words : [await sample()];
 const code = await runProgram(["cleanup", ...libraries], VERSION);
 if (code === 0) stderr.write("\nApply it with: npx cache-ops apply <plan>   More: npx cache-ops --help\n");
-exit(code);
+end(code);
 
 async function sample(): Promise<string> {
   const { context, close } = await makeContext(new AbortController().signal, () => undefined);

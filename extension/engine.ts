@@ -62,7 +62,8 @@ export function makeEngine(extension: vscode.ExtensionContext, log: vscode.LogOu
 
   const start = () => {
     const child = fork(join(extension.extensionPath, "dist", "worker.js"), [], {
-      env: { ...process.env, ELECTRON_RUN_AS_NODE: "1" },
+      // Threads for calls of the file system: those that hang on a dead share leave some for all others.
+      env: { UV_THREADPOOL_SIZE: "16", ...process.env, ELECTRON_RUN_AS_NODE: "1" },
       execArgv: [],
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });

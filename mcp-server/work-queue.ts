@@ -7,7 +7,7 @@ import {
   makeRedisClient,
   parseDuration,
   rememberCluster,
-  withTimeLimit,
+  answerWithin,
   type ClusterStatus,
   type Schedule,
   type State,
@@ -69,10 +69,10 @@ export async function openWorkQueue(parts: QueueParts, url: string): Promise<Wor
     QUEUE,
     async (job, token) => {
       const defer = async (ms: number): Promise<never> => {
-        await withTimeLimit(job.moveToDelayed(Date.now() + ms, token), LIMIT_SECONDS, "Redis");
+        await answerWithin(job.moveToDelayed(Date.now() + ms, token), LIMIT_SECONDS, "Redis");
         throw new bullmq.DelayedError();
       };
-      const add: JobPlace["add"] = (jobs) => withTimeLimit(queue.addBulk([...jobs]), LIMIT_SECONDS, "Redis");
+      const add: JobPlace["add"] = (jobs) => answerWithin(queue.addBulk([...jobs]), LIMIT_SECONDS, "Redis");
       const done = doJob(job, { link, host, leaseMs, defer, add }, parts);
       working.add(done);
       return done.finally(() => working.delete(done));
@@ -104,7 +104,7 @@ export async function openWorkQueue(parts: QueueParts, url: string): Promise<Wor
   queue.on("error", () => undefined);
   worker.on("error", () => void rest());
   try {
-    await withTimeLimit(Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]), LIMIT_SECONDS, "Redis");
+    await answerWithin(Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]), LIMIT_SECONDS, "Redis");
   } catch (error) {
     connection.destroy();
     link.close();
@@ -119,7 +119,7 @@ export async function openWorkQueue(parts: QueueParts, url: string): Promise<Wor
   /** Waits for what Redis has a part in, which may have gone away. */
   const orGone = async (closing: Promise<unknown>) => {
     try {
-      await withTimeLimit(closing, LIMIT_SECONDS, "Redis");
+      await answerWithin(closing, LIMIT_SECONDS, "Redis");
     } catch (error) {
       log("the shared queue does not answer", { error: error instanceof Error ? error.name : "" });
     }
@@ -129,7 +129,7 @@ export async function openWorkQueue(parts: QueueParts, url: string): Promise<Wor
       const data = { schedule: schedule.name, dueAt, part: null };
       const adding = queue.add("divide", data, { ...KEEPING, jobId: idOf("divide", schedule.name, dueAt) });
       try {
-        await withTimeLimit(adding, LIMIT_SECONDS, "Redis");
+        await answerWithin(adding, LIMIT_SECONDS, "Redis");
       } catch (error) {
         throw new CacheOpsError("unavailable", "Redis does not take the work that is due", { cause: error });
       }
@@ -168,7 +168,7 @@ async function beat(place: ClusterPlace, { contextFor, log, signal }: QueueParts
   let status: ClusterStatus | undefined;
   while (!signal.aborted) {
     try {
-      status = await withTimeLimit(clusterStatus(place), LIMIT_SECONDS, "Redis");
+      status = await answerWithin(clusterStatus(place), LIMIT_SECONDS, "Redis");
     } catch (error) {
       const trouble = error instanceof CacheOpsError ? error.message : "Redis: no answer";
       if (status?.trouble !== trouble) log("the shared queue does not answer", { error: trouble });

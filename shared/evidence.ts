@@ -59,7 +59,7 @@ export async function refute(evidence: Evidence, context: Context, calls: FileCa
     return use && `${path} is in use: ${use.by}`;
   }
   if (evidence.expect === "idle") {
-    const user = await inUseIn(evidence.path, now, calls);
+    const user = await inUseIn(evidence.path, now, timeLimitSeconds, calls);
     return user === undefined ? undefined : `${evidence.path} is in use: ${user}`;
   }
   const presence = await calls.presence(evidence.path, timeLimitSeconds);

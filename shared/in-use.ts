@@ -15,7 +15,7 @@ export async function countInUse(context: Context): Promise<number> {
   const options = { signal: context.signal, timeLimitSeconds, onTrouble: () => undefined };
   let directories = 0;
   await walk(rootsOf(passports), options, async (listing) => {
-    if ((await surplusOf(listing, context.now())).inUseBy !== undefined) directories += 1;
+    if ((await surplusOf(listing, context.now(), timeLimitSeconds)).inUseBy !== undefined) directories += 1;
   });
   return directories;
 }

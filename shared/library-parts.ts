@@ -78,7 +78,7 @@ async function partsOf(
   timeLimitSeconds: number,
   isWanted: (label: string) => boolean,
 ): Promise<LibraryPart[]> {
-  const entries = await withTimeLimit(readdir(root, { withFileTypes: true }), timeLimitSeconds, root);
+  const entries = await withTimeLimit(() => readdir(root, { withFileTypes: true }), timeLimitSeconds, root);
   const directories = entries.filter((entry) => entry.isDirectory());
   const parts: LibraryPart[] = [];
   if (directories.length < entries.length && isWanted(root)) parts.push({ directory: root, isDeep: false });
@@ -93,7 +93,7 @@ async function partsOf(
 /** One that cannot be read is not empty: whoever works on it reports that. */
 async function isEmpty(directory: string, timeLimitSeconds: number): Promise<boolean> {
   try {
-    return (await withTimeLimit(readdir(directory), timeLimitSeconds, directory)).length === 0;
+    return (await withTimeLimit(() => readdir(directory), timeLimitSeconds, directory)).length === 0;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;

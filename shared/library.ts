@@ -86,7 +86,7 @@ export async function isConfined(places: readonly string[], context: Context): P
 /** Where a root really is. One that cannot be looked at stands for itself and is reported later. */
 async function placeOf(root: string, timeLimitSeconds: number): Promise<string> {
   try {
-    return await withTimeLimit(realpath(root), timeLimitSeconds, root);
+    return await withTimeLimit(() => realpath(root), timeLimitSeconds, root);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return root;
@@ -99,7 +99,7 @@ async function wayTo(path: string, timeLimitSeconds: number): Promise<string> {
   const parts = relative(way, path).split(sep);
   for (const [index, part] of parts.entries()) {
     try {
-      way = await withTimeLimit(realpath(join(way, part)), timeLimitSeconds, path);
+      way = await withTimeLimit(() => realpath(join(way, part)), timeLimitSeconds, path);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return join(way, ...parts.slice(index));

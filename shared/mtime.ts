@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers";
 
 import { errnoOf } from "./errors.ts";
-import { withTimeLimit } from "./time-limit.ts";
+import { answerWithin } from "./time-limit.ts";
 
 /**
  * Sets a modification time to the nanosecond, where the system has a POSIX `touch`; Node itself takes seconds as a
@@ -94,7 +94,7 @@ function startToucher() {
     shell.ref();
     shell.stdin.write(`${touches.flat().join("\n")}\n\n`);
     try {
-      await withTimeLimit(promise, TOUCH_SECONDS, "touch");
+      await answerWithin(promise, TOUCH_SECONDS, "touch");
     } catch (error) {
       if (errnoOf(error) !== "ETIMEDOUT") throw error;
       shell.kill("SIGKILL");

@@ -34,7 +34,7 @@ export type RootState =
 /** Looks at a root within `timeLimitSeconds`. A share that does not answer is `unreadable`, never empty. */
 export async function inspectRoot(root: string, timeLimitSeconds: number): Promise<RootState> {
   try {
-    return await withTimeLimit(inspect(root), timeLimitSeconds, root);
+    return await withTimeLimit(() => inspect(root), timeLimitSeconds, root);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;

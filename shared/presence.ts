@@ -15,11 +15,14 @@ export type Presence =
 
 /**
  * Asks the filesystem, following symbolic links. Sizes are bytes, times nanoseconds (both `bigint`).
- * No answer within `timeLimitSeconds` is `unknown` with ETIMEDOUT.
+ * No answer within `timeLimitSeconds` is `unknown` with ETIMEDOUT; `where` names what hangs together with it.
  */
-export async function presenceOf(path: string, timeLimitSeconds: number): Promise<Presence> {
+export async function presenceOf(path: string, timeLimitSeconds: number, where?: string): Promise<Presence> {
   try {
-    return { state: "present", stats: await withTimeLimit(stat(path, { bigint: true }), timeLimitSeconds, path) };
+    return {
+      state: "present",
+      stats: await withTimeLimit(() => stat(path, { bigint: true }), timeLimitSeconds, path, where),
+    };
   } catch (error) {
     return withoutAnswer(error);
   }
@@ -43,7 +46,7 @@ export function presenceHere(path: string, timeLimitSeconds: number): Presence |
   try {
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) return { state: "gone" };
-    return stats.isSymbolicLink() ? presenceOf(path, timeLimitSeconds) : { state: "present", stats };
+    return stats.isSymbolicLink() ? presenceOf(path, timeLimitSeconds, "links") : { state: "present", stats };
   } catch (error) {
     return withoutAnswer(error);
   }

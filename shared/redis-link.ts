@@ -2,7 +2,7 @@ import type * as Redis from "redis";
 
 import { CacheOpsError, errnoOf } from "./errors.ts";
 import { printable } from "./printable.ts";
-import { withTimeLimit } from "./time-limit.ts";
+import { answerWithin } from "./time-limit.ts";
 
 /** A client of Redis or Valkey, as {@link makeRedisClient} makes it. */
 export type RedisClient = ReturnType<typeof makeRedisClient>;
@@ -51,7 +51,7 @@ export function linkRedis(url: string, limitSeconds: number): RedisLink {
       return work(client);
     };
     try {
-      return await withTimeLimit(answer(), limitSeconds, "Redis");
+      return await answerWithin(answer(), limitSeconds, "Redis");
     } catch (error) {
       const isAnswer = isConnected && error instanceof redis.ErrorReply;
       if (isAnswer && error.message.includes("WRONGTYPE")) {

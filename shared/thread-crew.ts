@@ -3,7 +3,7 @@ import { clearInterval, setInterval } from "node:timers";
 import type { Worker } from "node:worker_threads";
 
 import { CacheOpsError } from "./errors.ts";
-import { throwIfAborted } from "./time-limit.ts";
+import { noteHanging, throwIfAborted } from "./time-limit.ts";
 
 /*
  * Threads that do synchronous work which may hang where a share does, and are watched from here.
@@ -114,7 +114,7 @@ export async function doInThreads<Job, Answer>(pending: Job[], work: CrewWork<Jo
       else if (thread.given.length > 0 && moment - thread.aliveAt > timeLimitSeconds * 1000) {
         threads.delete(thread);
         unanswered.push(...thread.given.flat());
-        void thread.worker.terminate();
+        noteHanging(thread.worker.terminate());
       }
     }
     handOut();
@@ -147,7 +147,11 @@ export async function doInThreads<Job, Answer>(pending: Job[], work: CrewWork<Jo
     clearInterval(watching);
     clearInterval(growing);
     signal.removeEventListener("abort", stop);
-    for (const { worker } of threads) void worker.terminate();
+    // One that still has work may be waiting for a share.
+    for (const { worker, given } of threads) {
+      const ended = worker.terminate();
+      if (given.length > 0) noteHanging(ended);
+    }
     threads.clear();
   }
   return [...unanswered, ...pending];

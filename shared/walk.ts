@@ -123,8 +123,12 @@ export function listNow(place: Place, onTrouble: (trouble: Trouble) => void): Li
 
 async function list(place: Place, { timeLimitSeconds, onTrouble }: WalkOptions): Promise<Listing | undefined> {
   try {
-    const reading = readdir(place.path, HOW_TO_READ);
-    return listingOf(place, await withTimeLimit(reading, timeLimitSeconds, place.path), onTrouble);
+    const reading = () => readdir(place.path, HOW_TO_READ);
+    return listingOf(
+      place,
+      await withTimeLimit(reading, timeLimitSeconds, place.path, `directories in ${place.root}`),
+      onTrouble,
+    );
   } catch (error) {
     return unreadable(place, error, onTrouble);
   }

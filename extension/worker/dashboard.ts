@@ -81,7 +81,7 @@ async function libraryFigures({ library, root, ...row }: RootRow, timeLimitSecon
 
 async function diskOf(root: string, timeLimitSeconds: number): Promise<LibraryFigures["disk"]> {
   try {
-    const { blocks, bavail, bsize } = await withTimeLimit(statfs(root), timeLimitSeconds, root);
+    const { blocks, bavail, bsize } = await withTimeLimit(() => statfs(root), timeLimitSeconds, root);
     return { size: blocks * bsize, free: bavail * bsize };
   } catch (error) {
     const known = systemError(error, "its disk could not be asked");

@@ -1,4 +1,4 @@
-import { CacheOpsError, type Context } from "@cache-ops/shared";
+import { CacheOpsError, isStorageSilent, type Context } from "@cache-ops/shared";
 
 import {
   createMessageConnection,
@@ -38,6 +38,8 @@ for (const event of ["disconnect", "SIGTERM", "SIGINT", "SIGHUP"]) {
     ending.abort();
     void Promise.allSettled(atWork).then(() => {
       desk.close();
+      // Node would wait for a thread that hangs on a dead share.
+      if (isStorageSilent()) process.kill(process.pid, "SIGKILL");
       process.exit(0);
     });
   });

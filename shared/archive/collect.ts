@@ -96,7 +96,7 @@ export async function collect(
 export async function readSteady(path: string, timeLimitSeconds: number): Promise<SeenFile> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await withTimeLimit(readSeenFile(path), timeLimitSeconds, path);
+      return await withTimeLimit(() => readSeenFile(path), timeLimitSeconds, path);
     } catch (error) {
       if (attempt === READ_ATTEMPTS || !(error instanceof CacheOpsError) || error.code !== "stale_plan") throw error;
     }

@@ -47,7 +47,7 @@ export async function draftRestore(
     const skip = (rule: string, observed: string | null = null) =>
       skipped.push({ cache, entry: null, name: null, rule, observed });
     try {
-      const target = await withTimeLimit(targetOf(home, cache), limits.timeLimitSeconds, cache);
+      const target = await withTimeLimit(() => targetOf(home, cache), limits.timeLimitSeconds, cache);
       if ("rule" in target) {
         skip(target.rule, target.observed);
         continue;
@@ -58,7 +58,7 @@ export async function draftRestore(
         continue;
       }
       taken.add(file);
-      const now = await withTimeLimit(readIfThere(file), limits.timeLimitSeconds, cache);
+      const now = await withTimeLimit(() => readIfThere(file), limits.timeLimitSeconds, cache);
       const attributes = attributesFor(home, now);
       const reason = reasonFor(home.file, now, attributes);
       if (reason === undefined) continue;

@@ -15,7 +15,7 @@ export async function* piecesOf(path: string, timeLimitSeconds: number): AsyncGe
   const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   try {
     for (;;) {
-      const reading = handle.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, null);
+      const reading = () => handle.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES, null);
       const { bytesRead, buffer } = await withTimeLimit(reading, timeLimitSeconds, path);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);

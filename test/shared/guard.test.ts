@@ -380,7 +380,10 @@ describe("presence", () => {
 
   it("is unknown when the storage does not answer in time", async () => {
     const never = new Promise<never>(() => undefined);
-    await assert.rejects(withTimeLimit(never, 0, "/mnt/share"), { code: "ETIMEDOUT", message: /no answer within 0 s/ });
+    await assert.rejects(
+      withTimeLimit(() => never, 0, "/mnt/share"),
+      { code: "ETIMEDOUT", message: /no answer within 0 s/ },
+    );
   });
 
   it("unknown keeps the entry and is reported", async () => {

@@ -5,6 +5,7 @@ import { isInside } from "../../anchor.ts";
 import { errnoOf } from "../../errors.ts";
 import type { Evidence } from "../../evidence.ts";
 import type { Finding } from "../../finding.ts";
+import { inFlight } from "../../in-flight.ts";
 import type { Presence } from "../../presence.ts";
 import type { Found } from "../../scan.ts";
 import type { Listing } from "../../walk.ts";
@@ -38,6 +39,9 @@ export interface Media {
   /** Its fingerprint; only regular files have one. */
   readonly hash: string | undefined;
 }
+
+/** So many looks at files of one directory at once: of those that hang, each keeps a thread. */
+const LOOKS_AT_ONCE = 8;
 
 /** What is known already of the entries of a cache and of the files beside it. */
 export interface Known {
@@ -85,7 +89,8 @@ export async function judge(
   }
   if (open.length > 0) {
     const names = open.every(isOfItsName) ? [] : [...around.listing.names].filter(([, type]) => canBeMedia(type));
-    const here = new Map((await Promise.all(names.map(([name]) => look(name)))).map((file) => [file.hash, file]));
+    const files = await inFlight(names, LOOKS_AT_ONCE, ([name]) => look(name));
+    const here = new Map(files.map((file) => [file.hash, file]));
     for (const entry of open) {
       const verdict = await judgeEntry(entry, { ...around, look, twinOf, here, entries });
       add(entry.key, entry.names[0] ?? null, verdict, entry.lastSeen);

@@ -8,6 +8,7 @@ import { errnoOf } from "../../errors.ts";
 import type { FileCalls } from "../../file-calls.ts";
 import { isRunning } from "../../owner.ts";
 import { matches } from "../../validate.ts";
+import { withTimeLimit } from "../../time-limit.ts";
 import type { Listing } from "../../walk.ts";
 import { CACHE_NAME, surplusRule, type SurplusRule } from "./names.ts";
 
@@ -46,15 +47,17 @@ const MediaboxLock = Type.Object({
  * Sorts the temp files and locks of a directory into abandoned and in use. Only reads.
  *
  * A `.lock` file counts only when it holds what mediabox writes, so that foreign locks (`Cargo.lock`) are never
- * touched; an empty one beside a media file of its name is one being made.
+ * touched; an empty one beside a media file of its name is one being made. One that is not to be seen within
+ * `timeLimitSeconds` does not count.
  */
-export async function surplusOf({ path, names }: Listing, now: number): Promise<Surplus> {
+export async function surplusOf({ path, names }: Listing, now: number, timeLimitSeconds: number): Promise<Surplus> {
   const leftovers: Leftover[] = [];
   let inUseBy: string | undefined;
   for (const [name, type] of names) {
     const rule = surplusRule(name, type);
     if (rule === undefined) continue;
-    const state = await stateOf(join(path, name), rule, names.has(name.slice(0, -".lock".length)), now);
+    const hasMedia = names.has(name.slice(0, -".lock".length));
+    const state = await stateOf(join(path, name), rule, { hasMedia, now, timeLimitSeconds });
     if (state === undefined) continue;
     // Without a cache beside it, mediabox's temp file is the cache: old or not, it is never surplus.
     if (rule === "mediabox_temp" && !names.has(CACHE_NAME)) {
@@ -66,22 +69,39 @@ export async function surplusOf({ path, names }: Listing, now: number): Promise<
 }
 
 /** The name of what works in a directory right now, looked up afresh; `undefined` when nothing does. */
-export async function inUseIn(directory: string, now: number, calls: FileCalls): Promise<string | undefined> {
+export async function inUseIn(
+  directory: string,
+  now: number,
+  timeLimitSeconds: number,
+  calls: FileCalls,
+): Promise<string | undefined> {
   const entries = await calls.list(directory);
   const names = new Map(entries.map((entry) => [entry.name, entry.isFile() ? "file" : "other"] as const));
-  return (await surplusOf({ root: directory, path: directory, names }, now)).inUseBy;
+  return (await surplusOf({ root: directory, path: directory, names }, now, timeLimitSeconds)).inUseBy;
 }
 
 type LockState = { readonly abandoned: boolean; readonly ageSeconds: number } | undefined;
 
-async function stateOf(path: string, rule: SurplusRule, hasMedia: boolean, now: number): Promise<LockState> {
+interface StateOptions {
+  /** For a lock: whether the media is there that it is called after. */
+  readonly hasMedia: boolean;
+  readonly now: number;
+  readonly timeLimitSeconds: number;
+}
+
+async function stateOf(
+  path: string,
+  rule: SurplusRule,
+  { hasMedia, now, timeLimitSeconds }: StateOptions,
+): Promise<LockState> {
   try {
-    const { size, mtimeMs } = await stat(path);
+    const { size, mtimeMs } = await withTimeLimit(() => stat(path), timeLimitSeconds, path);
     const ageSeconds = (now - mtimeMs) / 1000;
     if (rule === "our_lock") return { abandoned: ageSeconds > OUR_LOCK_SECONDS, ageSeconds };
     if (rule !== "mediabox_lock") return { abandoned: ageSeconds > TEMP_SECONDS, ageSeconds };
     if (size === 0) return hasMedia ? { abandoned: false, ageSeconds } : undefined;
-    return size > MAX_LOCK_BYTES ? undefined : mediaboxLock(await readFile(path, "utf8"), ageSeconds, now);
+    if (size > MAX_LOCK_BYTES) return undefined;
+    return mediaboxLock(await withTimeLimit(() => readFile(path, "utf8"), timeLimitSeconds, path), ageSeconds, now);
   } catch (error) {
     // Gone since the directory was read: whoever made it is at work here.
     if (errnoOf(error) === "ENOENT") return { abandoned: false, ageSeconds: 0 };

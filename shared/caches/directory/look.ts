@@ -27,8 +27,8 @@ export interface LookResult {
 
 /** What is asked of the file system, and who hears of it. */
 interface LookCalls {
-  /** One look at a media file. */
-  readonly lookNow: (path: string) => Presence;
+  /** One look at a media file. Of a link, the answer may take a while. */
+  readonly lookNow: (path: string) => Presence | Promise<Presence>;
   /** Hears of each directory before it is looked into. */
   readonly onPlace?: () => void;
 }

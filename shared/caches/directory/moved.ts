@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { readSeenFile } from "../../file.ts";
 import type { Found } from "../../scan.ts";
+import { withTimeLimit } from "../../time-limit.ts";
 import { readDocument } from "./document.ts";
 import type { Home } from "./homes.ts";
 import { CACHE_NAME } from "./names.ts";
@@ -13,9 +14,13 @@ import { CACHE_NAME } from "./names.ts";
  * it, and its probe data can move along. `homes` are all such files in the library.
  *
  * An entry whose file was found gets the rule `media_moved` and where to; if the cache there has the entry already it
- * is `superseded`.
+ * is `superseded`. Caches that are not to be seen within `timeLimitSeconds` count as without it.
  */
-export async function withNewHomes(found: readonly Found[], homes: readonly Home[]): Promise<readonly Found[]> {
+export async function withNewHomes(
+  found: readonly Found[],
+  homes: readonly Home[],
+  timeLimitSeconds: number,
+): Promise<readonly Found[]> {
   if (homes.length === 0) return found;
   const byKey = Map.groupBy(
     homes.toSorted((a, b) => (a.directory < b.directory ? -1 : 1)),
@@ -25,7 +30,7 @@ export async function withNewHomes(found: readonly Found[], homes: readonly Home
     found.map(async (item) => {
       const { entry, problem } = item.finding;
       const places = problem === "orphaned" && entry !== null ? byKey.get(entry) : undefined;
-      return places === undefined || entry === null ? item : rehomed(item, entry, places);
+      return places === undefined || entry === null ? item : rehomed(item, entry, places, timeLimitSeconds);
     }),
   );
 }
@@ -34,15 +39,15 @@ export async function withNewHomes(found: readonly Found[], homes: readonly Home
  * Of several files alike, one whose cache lacks the entry is where it is needed. Where one of them has the very same
  * cache file through a link, the entry is in its place.
  */
-async function rehomed(item: Found, entry: string, homes: readonly Home[]): Promise<Found> {
-  const places = await Promise.all(homes.map(({ directory }) => realOf(join(directory, CACHE_NAME))));
-  if (homes.length > 0 && places.includes(await realOf(item.finding.cache))) {
+async function rehomed(item: Found, entry: string, homes: readonly Home[], limit: number): Promise<Found> {
+  const places = await Promise.all(homes.map(({ directory }) => realOf(join(directory, CACHE_NAME), limit)));
+  if (homes.length > 0 && places.includes(await realOf(item.finding.cache, limit))) {
     const reason = { rule: "cache_shared_by_links", observed: null };
     return { ...item, finding: { ...item.finding, problem: "unreachable", reason } };
   }
   for (const home of homes) {
     const movedTo = join(home.directory, CACHE_NAME);
-    if (!(await holds(movedTo, entry))) return { ...seenAt(item, home, "media_moved"), movedTo };
+    if (!(await holds(movedTo, entry, limit))) return { ...seenAt(item, home, "media_moved"), movedTo };
   }
   const [home] = homes;
   if (home === undefined) return item;
@@ -57,9 +62,9 @@ function seenAt(item: Found, { directory, name, size, mtimeNs }: Home, rule: str
 }
 
 /** The real path of a cache file; its path as it is when there is none. */
-async function realOf(cache: string): Promise<string> {
+async function realOf(cache: string, timeLimitSeconds: number): Promise<string> {
   try {
-    return await realpath(cache);
+    return await withTimeLimit(() => realpath(cache), timeLimitSeconds, cache);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return cache;
@@ -67,9 +72,9 @@ async function realOf(cache: string): Promise<string> {
 }
 
 /** Whether the cache file there, or what it links to, already has an entry under this key. An unreadable one has none. */
-async function holds(cache: string, key: string): Promise<boolean> {
+async function holds(cache: string, key: string, timeLimitSeconds: number): Promise<boolean> {
   try {
-    const { bytes } = await readSeenFile(await realpath(cache));
+    const { bytes } = await withTimeLimit(() => realpath(cache).then(readSeenFile), timeLimitSeconds, cache);
     const reading = readDocument(bytes);
     return "spans" in reading && reading.spans.members.some((member) => member.key === key);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { lstat, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { isInside } from "../../anchor.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
@@ -45,7 +45,7 @@ export interface ListingScan {
  * system call has its time limit. This is the reference: `scan-now.ts` has to come to the same.
  */
 export async function scanListing(listing: Listing, limits: ScanLimits, now: number): Promise<ListingScan> {
-  const surplus = await surplusOf(listing, now);
+  const surplus = await surplusOf(listing, now, limits.timeLimitSeconds);
   const found: Found[] = [];
   let cache: ListingScan | undefined;
   if (listing.names.has(CACHE_NAME)) {
@@ -64,15 +64,18 @@ export async function scanListing(listing: Listing, limits: ScanLimits, now: num
 
 async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits): Promise<ListingScan> {
   const cache = join(listing.path, CACHE_NAME);
+  const { timeLimitSeconds } = limits;
+  const where = `caches in ${listing.root}`;
   let file: string;
   let read: SeenFile;
   try {
-    const resolved = await resolveCache(cache, listing, limits.realRoots);
+    const resolving = () => resolveCache(cache, listing, limits.realRoots);
+    const resolved = await withTimeLimit(resolving, timeLimitSeconds, cache, where);
     if (resolved === undefined) {
       return { found: [fileFinding(listing, "unreachable", { rule: "cache_outside_the_library", observed: cache })] };
     }
     file = resolved;
-    read = await withTimeLimit(readSeenFile(file), limits.timeLimitSeconds, cache);
+    read = await withTimeLimit(() => readSeenFile(file), timeLimitSeconds, cache, where);
   } catch (error) {
     return unreadable(listing, cache, error);
   }
@@ -94,7 +97,10 @@ async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits)
     };
   }
   const entries = lastByKey(reading.spans);
-  const around = { ...limits, listing, presenceOf: (path: string) => presenceOf(path, limits.timeLimitSeconds) };
+  // What links lead to may lie on a share that hangs, while what lies here does not.
+  const kindOf = (path: string) => (listing.names.get(basename(path)) === "symlink" ? "links" : "media");
+  const lookAt = (path: string) => presenceOf(path, timeLimitSeconds, `${kindOf(path)} in ${listing.root}`);
+  const around = { ...limits, listing, presenceOf: lookAt };
   const isInOrder =
     limits.compare === "names" &&
     areInOrderByName(

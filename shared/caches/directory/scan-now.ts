@@ -14,8 +14,8 @@ import type { ListingScan, ScanLimits } from "./scan-listing.ts";
 
 /** What else is asked of the file system. */
 export interface NowCalls {
-  /** One look at a media file. */
-  readonly lookNow: (path: string) => Presence;
+  /** One look at a media file. Of a link, the answer may take a while. */
+  readonly lookNow: (path: string) => Presence | Promise<Presence>;
   /** Real path of a root. Below it no link was followed, so it is all that can differ in that of a directory. */
   readonly realPathOf: (root: string) => string;
 }
@@ -43,7 +43,7 @@ export async function scanNow(
   if (isByName && areInOrderByName(outlined.names(), listing)) {
     return { found: [], inOrder: { ...read, entries: outlined.count } };
   }
-  const { keys, media } = differingNow(outlined, listing, limits, lookNow);
+  const { keys, media } = await differingNow(outlined, listing, limits, lookNow);
   const around = { ...limits, listing, presenceOf: async (path: string) => lookNow(path) };
   const { bytes } = outlined;
   const found = keys.length === 0 ? [] : await judge(bytes, outlined.entries(), around, { keys, media });
@@ -56,18 +56,21 @@ export async function scanNow(
 const NO_CACHE: OrderedCache = { entries: 0, size: -1, mtimeMs: 0, ctimeMs: 0 };
 
 /** The entries that are not those of the files they name, by one look at each. */
-function differingNow(
+async function differingNow(
   outlined: Outline,
   { path, names }: Listing,
   { expiredBefore }: ScanLimits,
-  lookNow: (path: string) => Presence,
-): Known {
+  lookNow: NowCalls["lookNow"],
+): Promise<Known> {
   const keys: string[] = [];
   const media: Media[] = [];
   for (let index = 0; index < outlined.count; index += 1) {
     const key = outlined.keyOf(index);
     const name = outlined.nameOf(index);
-    const seen = name !== undefined && names.has(name) ? mediaOf(name, lookNow(`${path}/${name}`)) : undefined;
+    const looked = name !== undefined && names.has(name) ? lookNow(`${path}/${name}`) : undefined;
+    // To wait where there is nothing to wait for would take longer than the look.
+    const presence = looked instanceof Promise ? await looked : looked;
+    const seen = name !== undefined && presence !== undefined ? mediaOf(name, presence) : undefined;
     if (seen !== undefined) media.push(seen);
     if (seen?.hash !== key || expiredBefore !== undefined) keys.push(key);
   }

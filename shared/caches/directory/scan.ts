@@ -30,8 +30,11 @@ export interface ScanOptions {
   readonly threadsAfterMs?: number | undefined;
 }
 
-/** About as long as threads take to start. */
-const THREADS_AFTER_MS = 100;
+/**
+ * Threads take some 50 ms to start. Where this thread is as fast as they are, that has to be worth it; where it goes by
+ * the thread pool, it soon is.
+ */
+const THREADS_AFTER_MS = { local: 100, others: 20 } as const;
 
 /**
  * Finds and judges every mediabox cache below the roots. Only reads; findings come in the order of their paths.
@@ -41,7 +44,7 @@ const THREADS_AFTER_MS = 100;
 export async function scanDirectories(
   passports: readonly Passport[],
   context: Context,
-  { expiredBefore, only, depth = "full", threadsAfterMs = THREADS_AFTER_MS }: ScanOptions = {},
+  { expiredBefore, only, depth = "full", threadsAfterMs }: ScanOptions = {},
 ): Promise<Scan> {
   const { part, signal, now } = context;
   const caches: SeenCache[] = [];
@@ -61,7 +64,7 @@ export async function scanDirectories(
     timeLimitSeconds,
     now,
     onTrouble: (trouble: Trouble) => troubles.push(trouble),
-    threadsAfterMs: only === undefined ? threadsAfterMs : Infinity,
+    threadsAfterMs: only === undefined ? (threadsAfterMs ?? THREADS_AFTER_MS[isLocal ? "local" : "others"]) : Infinity,
     from: recalls && isWhole ? [...recalls.values()].flatMap(({ begin }) => begin) : undefined,
     isLocal,
     choose: (below: readonly Place[]) =>
@@ -93,7 +96,8 @@ export async function scanDirectories(
   if (isLocal && isAllTaken) remember(recalled, context);
   const judged = withoutShared(found, recalls ? [...caches, ...reachedByLinks(caches, recalled, passports)] : caches);
   const lost = only === undefined ? lostIn(judged) : undefined;
-  const settled = lost === undefined ? judged : await withNewHomes(judged, await findHomes(roots, lost, options));
+  const settled =
+    lost === undefined ? judged : await withNewHomes(judged, await findHomes(roots, lost, options), timeLimitSeconds);
   const byPath = (a: string, b: string) => (a < b ? -1 : Number(a > b));
   return {
     caches: caches.toSorted((a, b) => byPath(a.cache, b.cache)),
@@ -118,7 +122,7 @@ async function findHomes(
   // What cannot be read was reported by the first walk.
   const onTrouble = () => undefined;
   await walkWithThreads(roots, { ...options, onTrouble, task, take, choose, from }, async (listing) => {
-    add(await homesIn(listing, lost, (path) => presenceOf(path, options.timeLimitSeconds)));
+    add(await homesIn(listing, lost, (path) => presenceOf(path, options.timeLimitSeconds, `media in ${listing.root}`)));
   });
   return homes;
 }

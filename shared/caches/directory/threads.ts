@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 
-import { presenceNow } from "../../presence.ts";
+import { presenceHere } from "../../presence.ts";
 import { doInThreads } from "../../thread-crew.ts";
 import { throwIfAborted } from "../../time-limit.ts";
 import { walk, type Listing, type Place, type WalkOptions } from "../../walk.ts";
@@ -11,8 +11,8 @@ import type { Batch, ThreadData } from "./scan-thread.ts";
  * A walk of many directories, with threads. What they do is synchronous, because that is several times as fast; so they
  * may hang where a share does.
  *
- * (T1) The main thread makes no synchronous call but to disks of this host, where nothing hangs. It goes round by itself
- *      until the time that threads take to start is small beside the work, then it only hands out and takes in.
+ * (T1) The main thread makes no synchronous call but to disks of this host, where nothing hangs; what a link leads to
+ *      may be elsewhere, and has its time limit. It goes round by itself until the time that threads take to start is small beside the work, then it only hands out and takes in.
  * (T2) What a thread that hangs was given (`thread-crew.ts`, C1 and C2) goes to the plain walk, which has a time limit
  *      for each call and says what hangs.
  */
@@ -68,7 +68,9 @@ async function walkHere(
   while (pending.length > 0 && !isEnough(pending.length)) {
     throwIfAborted(options.signal);
     const places = pending.splice(-STRETCH);
-    const result = await lookInto(places, options.task, options.now(), { lookNow: presenceNow });
+    const result = await lookInto(places, options.task, options.now(), {
+      lookNow: (path) => presenceHere(path, options.timeLimitSeconds),
+    });
     for (const place of options.choose(result.below)) pending.push(place);
     options.take(result, places);
     await setImmediate();

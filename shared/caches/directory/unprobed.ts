@@ -7,6 +7,7 @@ import { rootsOf, type Passport } from "../../passport.ts";
 import { presenceOf } from "../../presence.ts";
 import { matcher } from "../../policy.ts";
 import { parseDuration } from "../../units.ts";
+import { withTimeLimit } from "../../time-limit.ts";
 import { walk, type Listing } from "../../walk.ts";
 import type { MediaState } from "../probe/probe-cache.ts";
 import { membersByKey, readEntry, type Entry } from "./entry.ts";
@@ -109,15 +110,16 @@ async function unprobedIn(
   { isRefresh, timeLimitSeconds, onTrouble }: Looking,
   now: number,
 ): Promise<{ readonly files: readonly UnprobedFile[]; readonly media: number }> {
-  const { inUseBy } = await surplusOf(listing, now);
+  const { inUseBy } = await surplusOf(listing, now, timeLimitSeconds);
   if (inUseBy !== undefined) throw new CacheOpsError("locked", `in use (${inUseBy})`, { hint: "Scan it again later." });
-  const { bytes, spans } = await openCache(join(listing.path, names[0] ?? ""));
+  const opening = () => openCache(join(listing.path, names[0] ?? ""));
+  const { bytes, spans } = await withTimeLimit(opening, timeLimitSeconds, listing.path);
   const members = bytes && spans ? membersByKey(spans) : new Map<string, never>();
   const files: UnprobedFile[] = [];
   let media = 0;
   for (const name of names) {
     const path = join(listing.path, name);
-    const presence = await presenceOf(path, timeLimitSeconds);
+    const presence = await presenceOf(path, timeLimitSeconds, `media in ${listing.root}`);
     if (presence.state === "unknown") {
       onTrouble({ path, code: presence.errno, message: "cannot look at this file; it was not probed" });
     }

@@ -58,7 +58,7 @@ async function holdersOf(path: string, managed: readonly ManagedCache[], context
 /** Where the root of a managed cache really is. One that cannot be looked at stands for itself. */
 export async function realRootOf({ root }: Pick<ManagedCache, "root">, { configuration }: Context): Promise<string> {
   try {
-    return await withTimeLimit(realpath(root), parseDuration(configuration.timeLimit), root);
+    return await withTimeLimit(() => realpath(root), parseDuration(configuration.timeLimit), root);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return resolve(root);

@@ -54,7 +54,7 @@ export async function usersOf(
   }
   await walk([realDirectory], { signal, timeLimitSeconds, onTrouble: () => undefined }, async (listing) => {
     const shown = (name: string) => relative(realDirectory, join(listing.path, name));
-    const { inUseBy } = await surplusOf(listing, now);
+    const { inUseBy } = await surplusOf(listing, now, timeLimitSeconds);
     if (inUseBy !== undefined) uses.push({ rule: "lock_file", by: shown(inUseBy) });
     for (const [name, type] of listing.names) {
       if (type !== "file" || !UNFINISHED.test(name)) continue;
@@ -68,7 +68,7 @@ export async function usersOf(
 /** Seconds since a file was written. One that went away just now was in the making. */
 async function ageOf(path: string, now: number, timeLimitSeconds: number): Promise<number> {
   try {
-    const { mtimeMs } = await withTimeLimit(lstat(path), timeLimitSeconds, path);
+    const { mtimeMs } = await withTimeLimit(() => lstat(path), timeLimitSeconds, path);
     return (now - mtimeMs) / 1000;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;

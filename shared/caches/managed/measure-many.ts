@@ -50,7 +50,7 @@ export async function measureMany(
 /** One tree, the plain way. */
 async function lookAtTree(path: string, device: string, options: MeasureOptions): Promise<TreeLook> {
   try {
-    const { dev } = await withTimeLimit(lstat(path, { bigint: true }), options.timeLimitSeconds, path);
+    const { dev } = await withTimeLimit(() => lstat(path, { bigint: true }), options.timeLimitSeconds, path);
     return String(dev) === device ? { figures: await measureTree(path, options) } : { isForeign: true };
   } catch (error) {
     const code = errnoOf(error);

@@ -81,7 +81,7 @@ export type TreeFigures = Omit<Measurement, "digest">;
  */
 export async function measureTree(path: string, options: MeasureOptions): Promise<Measurement> {
   throwIfAborted(options.signal);
-  const root = await withTimeLimit(lstat(path, { bigint: true }), options.timeLimitSeconds, path);
+  const root = await withTimeLimit(() => lstat(path, { bigint: true }), options.timeLimitSeconds, path);
   const tally = startTally(path, root);
   /** One for each directory, 32 bytes as latin1. */
   const digests = [line("", root)];
@@ -142,7 +142,7 @@ async function measureDirectory(
   const fail = (bytes: string, error: unknown) => noteFailure(tally, bytes, error);
   let names: string[];
   try {
-    const reading = readdir(bytesOf(directory), { encoding: "latin1" });
+    const reading = () => readdir(bytesOf(directory), { encoding: "latin1" });
     names = await withTimeLimit(reading, timeLimitSeconds, directory);
   } catch (error) {
     fail(directory, error);
@@ -154,8 +154,9 @@ async function measureDirectory(
   for (let start = 0; start < names.length; start += CHUNK) {
     throwIfAborted(signal);
     const chunk = names.slice(start, start + CHUNK);
-    const looks = Promise.allSettled(chunk.map((name) => lstat(bytesOf(`${directory}/${name}`), { bigint: true })));
-    let found: Awaited<typeof looks>;
+    const looks = () =>
+      Promise.allSettled(chunk.map((name) => lstat(bytesOf(`${directory}/${name}`), { bigint: true })));
+    let found: Awaited<ReturnType<typeof looks>>;
     try {
       found = await withTimeLimit(looks, timeLimitSeconds, directory);
     } catch (error) {

@@ -145,7 +145,7 @@ export async function memberDirectory(realRoot: string, path: string, context: C
       });
     }
   }
-  const real = await withTimeLimit(realpath(directory), limit, directory);
+  const real = await withTimeLimit(() => realpath(directory), limit, directory);
   if (!isInside(realRoot, real) || real === realRoot || relative(realRoot, real).split(sep).join("/") !== path) {
     throw new CacheOpsError("forbidden", `${printable(directory)} is ${printable(real)} on the disk`, {
       hint: "Name it as it is written on the disk.",
@@ -156,7 +156,7 @@ export async function memberDirectory(realRoot: string, path: string, context: C
 
 async function lookAt(place: string, limit: number): Promise<Stats> {
   try {
-    return await withTimeLimit(lstat(place), limit, place);
+    return await withTimeLimit(() => lstat(place), limit, place);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" || errno === "ENOTDIR") {

@@ -31,7 +31,7 @@ export async function directoriesAt(
   const place = join(realRoot, way);
   let entries: Dirent<Buffer>[];
   try {
-    const reading = readdir(place, { withFileTypes: true, encoding: "buffer" });
+    const reading = () => readdir(place, { withFileTypes: true, encoding: "buffer" });
     entries = await withTimeLimit(reading, options.timeLimitSeconds, place);
   } catch (error) {
     const code = errnoOf(error);

@@ -5,7 +5,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { printable } from "../../printable.ts";
-import { throwIfAborted, withTimeLimit } from "../../time-limit.ts";
+import { throwIfAborted, answerWithin } from "../../time-limit.ts";
 import { parseDuration } from "../../units.ts";
 import type { ObjectStorage } from "./settings.ts";
 
@@ -157,7 +157,7 @@ async function* patiently(
   try {
     for (;;) {
       throwIfAborted(signal);
-      const { done, value } = await withTimeLimit(chunks.next(), limitSeconds, where.endpoint);
+      const { done, value } = await answerWithin(chunks.next(), limitSeconds, where.endpoint);
       if (done === true) return;
       yield value;
     }

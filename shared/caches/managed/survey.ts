@@ -79,7 +79,7 @@ async function look<T>(
 ): Promise<{ readonly survey: ManagedSurvey; readonly listing: T }> {
   const { realPath } = await inspectManagedRoot(cache, context);
   const limit = parseDuration(context.configuration.timeLimit);
-  const { blocks, bavail, bsize } = await withTimeLimit(statfs(realPath), limit, realPath);
+  const { blocks, bavail, bsize } = await withTimeLimit(() => statfs(realPath), limit, realPath);
   const quarantined = (await quarantinedIn(quarantineOf(cache, realPath))).length;
   return withManagedStore(cache, context, async (store) => {
     const totals = await store.totals();

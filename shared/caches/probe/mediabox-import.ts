@@ -63,7 +63,7 @@ async function readAgain(
 ): Promise<Buffer | undefined> {
   let read: SeenFile;
   try {
-    read = await withTimeLimit(readSeenFile(file), parseDuration(configuration.timeLimit), cache);
+    read = await withTimeLimit(() => readSeenFile(file), parseDuration(configuration.timeLimit), cache);
   } catch (error) {
     const code = error instanceof CacheOpsError ? error.code : errnoOf(error);
     if (code === undefined) throw error;

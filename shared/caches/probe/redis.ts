@@ -2,7 +2,7 @@ import { Type } from "typebox";
 
 import type { Context } from "../../context.ts";
 import { makeRedisClient, redisTrouble, type RedisClient } from "../../redis-link.ts";
-import { withTimeLimit } from "../../time-limit.ts";
+import { answerWithin } from "../../time-limit.ts";
 import { matches } from "../../validate.ts";
 import type { StoredEntry } from "./store.ts";
 import { pack, SCHEMA_VERSION, unpackResult } from "./stored.ts";
@@ -67,7 +67,7 @@ export function shareProbes(url: string, { now, log }: Pick<Context, "now" | "lo
   const ask = async <T>(work: (client: RedisClient) => Promise<T>): Promise<{ readonly answer: T } | undefined> => {
     if (now() < pausedUntil) return undefined;
     try {
-      const answer = await withTimeLimit(connected().then(work), LIMIT_SECONDS, "Redis");
+      const answer = await answerWithin(connected().then(work), LIMIT_SECONDS, "Redis");
       trouble = undefined;
       return { answer };
     } catch (error) {

@@ -47,7 +47,7 @@ export async function seeTree(
       if ((!isMedia && !isDigested) || (type === "directory" && name !== ".")) continue;
       throwIfAborted(signal);
       try {
-        const { size, mtimeNs } = await withTimeLimit(lstat(path, { bigint: true }), timeLimitSeconds, path);
+        const { size, mtimeNs } = await withTimeLimit(() => lstat(path, { bigint: true }), timeLimitSeconds, path);
         if (isMedia) media.push({ path, size, mtimeNs });
         if (isDigested) lines.push(JSON.stringify([path, type, type === "file" ? String(size) : "", String(mtimeNs)]));
       } catch (error) {

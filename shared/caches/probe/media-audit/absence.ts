@@ -25,19 +25,19 @@ export async function doubtAbsence(
   witnesses: readonly Witness[],
   timeLimitSeconds: number,
 ): Promise<Reason | undefined> {
-  const timed = <T>(work: Promise<T>) => withTimeLimit(work, timeLimitSeconds, path);
+  const timed = <T>(call: () => Promise<T>) => withTimeLimit(call, timeLimitSeconds, path);
   let at = path;
   try {
-    while (!(await timed(isThere(at)))) {
+    while (!(await timed(() => isThere(at)))) {
       if (dirname(at) === at) return { rule: "nothing_on_the_way", observed: at };
       at = dirname(at);
     }
     if (at === path) return { rule: "dangling_link", observed: at };
-    const leadsTo = await timed(statIfThere(at));
+    const leadsTo = await timed(() => statIfThere(at));
     if (leadsTo === undefined) return { rule: "dangling_link", observed: at };
     if (!leadsTo.isDirectory()) return { rule: "parent_is_no_directory", observed: at };
-    if (await timed(isEmpty(at))) return { rule: "parent_is_empty", observed: at };
-    const real = await timed(realpath(at));
+    if (await timed(() => isEmpty(at))) return { rule: "parent_is_empty", observed: at };
+    const real = await timed(() => realpath(at));
     const library = witnesses.find(({ root, state }) =>
       isInside(state.state === "healthy" ? state.passport.realPath : root, real),
     );

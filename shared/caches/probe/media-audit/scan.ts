@@ -85,7 +85,8 @@ async function scanFolder(type: CacheFile["type"], scope: Scope, seen: SeenCache
   const folder = join(passport.root, type);
   const names = await namesIn(folder, context, troubles);
   if (names === undefined) return;
-  const surplus = await surplusOf({ root: passport.root, path: folder, names }, context.now());
+  const limit = parseDuration(context.configuration.timeLimit);
+  const surplus = await surplusOf({ root: passport.root, path: folder, names }, context.now(), limit);
   for (const { name, rule, ageSeconds } of surplus.leftovers) {
     if (rule !== "our_temp" && rule !== "our_lock") continue;
     const path = join(folder, name);
@@ -124,7 +125,7 @@ async function scanFile(path: string, kind: string, file: CacheFile, scope: Scop
   }
   let read: SeenFile;
   try {
-    read = await withTimeLimit(readSeenFile(path), limit, path);
+    read = await withTimeLimit(() => readSeenFile(path), limit, path);
   } catch (error) {
     const code = error instanceof CacheOpsError ? error.code : errnoOf(error);
     if (code === undefined) throw error;
@@ -201,7 +202,7 @@ async function namesIn(
   const limit = parseDuration(configuration.timeLimit);
   try {
     // A linked folder would lead out of the cache.
-    if (!(await withTimeLimit(lstat(folder), limit, folder)).isDirectory()) {
+    if (!(await withTimeLimit(() => lstat(folder), limit, folder)).isDirectory()) {
       troubles.push({
         path: folder,
         code: "not_a_directory",
@@ -209,7 +210,7 @@ async function namesIn(
       });
       return undefined;
     }
-    const entries = await withTimeLimit(readdir(folder, { withFileTypes: true }), limit, folder);
+    const entries = await withTimeLimit(() => readdir(folder, { withFileTypes: true }), limit, folder);
     return new Map(
       entries.map((entry) => {
         const kind = entry.isFile() ? "file" : entry.isDirectory() ? "directory" : "other";
