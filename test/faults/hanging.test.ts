@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execPath } from "node:process";
 import { createInterface } from "node:readline";
@@ -55,6 +56,19 @@ describe("a scan by threads of a library that hangs", () => {
       );
     });
   }
+
+  it("at a lock takes the directory for in use", async () => {
+    const root = makeLibrary();
+    const lock = join(root, "d7", "7.mkv.lock");
+    writeFileSync(lock, "");
+    const { caches } = (await scanHanging(root, lock, "statx")) as Scan;
+    const inUse = caches.filter(({ inUseBy }) => inUseBy !== undefined);
+    assert.deepEqual(
+      inUse.map(({ cache, inUseBy }) => [cache, inUseBy]),
+      [[join(root, "d7", CACHE), "7.mkv.lock"]],
+    );
+    assert.equal(caches.length, 30);
+  });
 
   it("ends as soon as it is told to", async () => {
     const root = makeLibrary();

@@ -47,8 +47,8 @@ const MediaboxLock = Type.Object({
  * Sorts the temp files and locks of a directory into abandoned and in use. Only reads.
  *
  * A `.lock` file counts only when it holds what mediabox writes, so that foreign locks (`Cargo.lock`) are never
- * touched; an empty one beside a media file of its name is one being made. One that is not to be seen within
- * `timeLimitSeconds` does not count.
+ * touched; an empty one beside a media file of its name is one being made. What is not to be seen within
+ * `timeLimitSeconds` may be in use.
  */
 export async function surplusOf({ path, names }: Listing, now: number, timeLimitSeconds: number): Promise<Surplus> {
   const leftovers: Leftover[] = [];
@@ -103,10 +103,10 @@ async function stateOf(
     if (size > MAX_LOCK_BYTES) return undefined;
     return mediaboxLock(await withTimeLimit(() => readFile(path, "utf8"), timeLimitSeconds, path), ageSeconds, now);
   } catch (error) {
-    // Gone since the directory was read: whoever made it is at work here.
-    if (errnoOf(error) === "ENOENT") return { abandoned: false, ageSeconds: 0 };
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    // Gone since the directory was read: whoever made it is at work here. So he may be where nobody can see it in time.
+    return errno === "ENOENT" || errno === "ETIMEDOUT" ? { abandoned: false, ageSeconds: 0 } : undefined;
   }
 }
 

@@ -12,7 +12,8 @@ import type { Batch, ThreadData } from "./scan-thread.ts";
  * may hang where a share does.
  *
  * (T1) The main thread makes no synchronous call but to disks of this host, where nothing hangs; what a link leads to
- *      may be elsewhere, and has its time limit. It goes round by itself until the time that threads take to start is small beside the work, then it only hands out and takes in.
+ *      may be elsewhere, and has its time limit. It goes round by itself until the time that threads take to start is
+ *      small beside the work, then it only hands out and takes in.
  * (T2) What a thread that hangs was given (`thread-crew.ts`, C1 and C2) goes to the plain walk, which has a time limit
  *      for each call and says what hangs.
  */

@@ -5,7 +5,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { Context } from "../../context.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { printable } from "../../printable.ts";
-import { throwIfAborted, answerWithin } from "../../time-limit.ts";
+import { answerWithin, throwIfAborted } from "../../time-limit.ts";
 import { parseDuration } from "../../units.ts";
 import type { ObjectStorage } from "./settings.ts";
 
