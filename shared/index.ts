@@ -87,7 +87,7 @@ export {
 } from "./survey.ts";
 export type { DirectoryNews, RootFigures } from "./live-survey.ts";
 export { watchLibraries, type LibraryEvent, type LibraryWatch, type WatchStatus } from "./watch-libraries.ts";
-export { answerWithin, isStorageSilent, withTimeLimit } from "./time-limit.ts";
+export { answerWithin, countHanging, withTimeLimit } from "./time-limit.ts";
 export { formatBytes, formatSeconds, parseDuration } from "./units.ts";
 export { parse } from "./validate.ts";
 export type { Table, View } from "./view.ts";

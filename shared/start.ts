@@ -15,5 +15,5 @@ export { Detail } from "./operations/input.ts";
 export { printable, printableJson } from "./printable.ts";
 export { secretFrom } from "./secret.ts";
 export { openState, type State } from "./state.ts";
-export { isStorageSilent } from "./time-limit.ts";
+export { countHanging } from "./time-limit.ts";
 export type { View } from "./view.ts";

@@ -18,9 +18,9 @@ const MOST_HANGING = 4;
 const hanging = new Map<string, number>();
 let all = 0;
 
-/** Whether calls of the file system hang, so that Node could not end this process: it waits for its threads. */
-export function isStorageSilent(): boolean {
-  return all > 0;
+/** How many calls of the file system hang. As long as there is one, Node cannot end: it waits for its threads. */
+export function countHanging(): number {
+  return all;
 }
 
 /** Notes that a call of the file system hangs until this settles. */

@@ -1,4 +1,4 @@
-import { CacheOpsError, isStorageSilent, type Context } from "@cache-ops/shared";
+import { CacheOpsError, countHanging, type Context } from "@cache-ops/shared";
 
 import {
   createMessageConnection,
@@ -39,7 +39,7 @@ for (const event of ["disconnect", "SIGTERM", "SIGINT", "SIGHUP"]) {
     void Promise.allSettled(atWork).then(() => {
       desk.close();
       // Node would wait for a thread that hangs on a dead share.
-      if (isStorageSilent()) process.kill(process.pid, "SIGKILL");
+      if (countHanging() > 0) process.kill(process.pid, "SIGKILL");
       process.exit(0);
     });
   });

@@ -3,6 +3,7 @@ import { env } from "node:process";
 
 import * as fc from "fast-check";
 
+import { readDocument } from "../../shared/caches/directory/document.ts";
 import { outline } from "../../shared/caches/directory/outline.ts";
 import { makeDice } from "../support/dice.ts";
 import { compareOutline, damaged, KEY, oddDocument } from "./odd-documents.ts";
@@ -43,6 +44,33 @@ describe("outline", () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  const documentOf = (keys: readonly string[]) => Buffer.from(`{${keys.map((key) => `"${key}":{}`).join()}}`);
+
+  it("is given of very many keys of which only the last digits differ", () => {
+    const keys = Array.from({ length: 200_000 }, (_, index) => index.toString(16).padStart(64, "0"));
+    assert.deepEqual([...(outline(documentOf(keys))?.keys() ?? [])], keys);
+  });
+
+  it("is not given of keys that were chosen to stand in one place of its table", () => {
+    // 300 entries have 1,024 places, as \`outline.as\` finds them.
+    const [places, mixer] = [1024n, 0x9e3779b97f4a7c15n];
+    const chosen: string[] = [];
+    for (let index = 0; chosen.length < 300; index += 1) {
+      const key = index.toString(16).padStart(64, "0");
+      let mixed = 0n;
+      for (let at = 0; at < 64; at += 8) {
+        mixed ^= Buffer.from(key).readBigUInt64LE(at);
+        mixed = BigInt.asUintN(64, mixed * mixer);
+        mixed ^= mixed >> 32n;
+      }
+      if ((BigInt.asUintN(64, mixed * mixer) >> 32n) % places === 7n) chosen.push(key);
+    }
+    assert.equal(outline(documentOf(chosen.slice(0, 250)))?.size, 250);
+    assert.equal(outline(documentOf(chosen)), undefined);
+    const reading = readDocument(documentOf(chosen));
+    assert.equal("spans" in reading && reading.spans.members.length, 300);
   });
 
   for (const [what, text] of [

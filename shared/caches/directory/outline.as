@@ -17,6 +17,10 @@ const COMMA: u32 = 0x2c;
 const SPACE: u32 = 0x20;
 const LINE_FEED: u32 = 0x0a;
 
+/** Of a table that is at most half full, no key that came by chance is so far from its place. */
+const MOST_TRIES: u32 = 256;
+/** 2^64 by the golden ratio: of a product with it, the upper half depends on every bit. */
+const MIXER: u64 = 0x9e3779b97f4a7c15;
 /** As `document.ts` has it. */
 const MAX_DEPTH: u32 = 500;
 /** A key with its quotes. */
@@ -203,10 +207,23 @@ function skipFingerprint(start: u32): u32 {
   return start + KEY_LENGTH;
 }
 
-/** Notes a key in the table of `slots` (a power of two) numbers; false when it is there already. */
+/** Where a key stands in the table of `slots` (a power of two) numbers, unless others came before. */
+function slotOf(key: u32, slots: u32): u32 {
+  let mixed: u64 = 0;
+  for (let at: u32 = 0; at < 64; at += 8) {
+    mixed = (mixed ^ load<u64>(key + at)) * MIXER;
+    mixed ^= mixed >> 32;
+  }
+  return <u32>((mixed * MIXER) >> 32) & (slots - 1);
+}
+
+/**
+ * Notes a key in the table; false when it is there already, or when so many others stand where it belongs that somebody
+ * must have chosen them for it: to compare each with all of them would never end.
+ */
 function isNew(key: u32, table: u32, slots: u32): bool {
-  let slot = <u32>((load<u64>(key) * 0x9e3779b97f4a7c15) >> 32) & (slots - 1);
-  while (true) {
+  let slot = slotOf(key, slots);
+  for (let tries: u32 = 0; tries < MOST_TRIES; tries++) {
     const place = table + (slot << 2);
     const other = load<u32>(place);
     if (other == 0) {
@@ -216,6 +233,7 @@ function isNew(key: u32, table: u32, slots: u32): bool {
     if (memory.compare(key, other, 64) == 0) return false;
     slot = (slot + 1) & (slots - 1);
   }
+  return false;
 }
 
 /**
