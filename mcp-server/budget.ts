@@ -39,7 +39,7 @@ function* sizes(limit: number): Generator<Size> {
 /**
  * Cuts a result to `maxCharacters` of JSON: the lists beside the rows, then the rows to a page of at least one, then
  * texts and tables. Adds `total` (how many items each list or table holds) and `omitted` (how many of them are left
- * out), under dotted names for lists inside of other values.
+ * out), under dotted names for lists inside of other values; `name[]` is about the items of a list.
  */
 export function cut(output: Readonly<Record<string, unknown>>, wish: Wish, maxCharacters: number): Page {
   let page: Page = { output: {}, next: undefined };
@@ -57,7 +57,7 @@ function pageOf(output: Readonly<Record<string, unknown>>, wish: Wish, size: Siz
   let next: number | undefined;
   for (const [name, value] of Object.entries(output)) {
     if (!Array.isArray(value)) {
-      kept.push([name, shorten(value, { size, counts, name })]);
+      kept.push([name, shorten(value, { size, counts, name, isItem: false })]);
       continue;
     }
     const isRows = name === wish.rows;
@@ -65,7 +65,10 @@ function pageOf(output: Readonly<Record<string, unknown>>, wish: Wish, size: Siz
     const items = value.slice(start, start + (isRows ? size.limit : size.side)) as unknown[];
     if (isRows && start + items.length < value.length) next = start + items.length;
     note(counts, name, value.length, items.length);
-    kept.push([name, items.map((item) => shorten(isRows ? pick(item, wish.fields) : item, { size, counts, name }))]);
+    kept.push([
+      name,
+      items.map((item) => shorten(isRows ? pick(item, wish.fields) : item, { size, counts, name, isItem: true })),
+    ]);
   }
   return { output: { ...Object.fromEntries(kept), ...counts }, next };
 }
@@ -88,18 +91,20 @@ function pick(row: unknown, fields: readonly string[] | undefined): unknown {
 interface Place {
   readonly size: Size;
   readonly counts: Counts;
-  /** Dotted name of the value. */
+  /** Dotted name of the value, or of the list that it is an item of. */
   readonly name: string;
+  readonly isItem: boolean;
 }
 
 /** Long texts lose their middle, tables their tail, inner lists what goes beyond the size. */
 function shorten(value: unknown, place: Place): unknown {
-  const { size, counts, name } = place;
+  const { size, counts, name, isItem } = place;
+  const own = isItem ? `${name}[]` : name;
   if (typeof value === "string") return clip(value, size.text);
   if (Array.isArray(value)) {
     const items = value.slice(0, Math.max(1, size.side)) as unknown[];
-    if (items.length < value.length) note(counts, name, value.length, items.length);
-    return items.map((item) => shorten(item, place));
+    if (items.length < value.length) note(counts, own, value.length, items.length);
+    return items.map((item) => shorten(item, { ...place, name: own, isItem: true }));
   }
   if (!isRecord(value)) return value;
   const entries = Object.entries(value);
@@ -108,10 +113,10 @@ function shorten(value: unknown, place: Place): unknown {
   const kept = Object.fromEntries(
     entries
       .slice(0, most)
-      .map(([key, item]) => [clip(key, size.text), shorten(item, { ...place, name: `${name}.${key}` })]),
+      .map(([key, item]) => [clip(key, size.text), shorten(item, { ...place, name: `${name}.${key}`, isItem: false })]),
   );
   const length = Object.keys(kept).length;
-  if (length < entries.length) note(counts, name, entries.length, length);
+  if (length < entries.length) note(counts, own, entries.length, length);
   return kept;
 }
 

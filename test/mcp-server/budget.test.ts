@@ -66,8 +66,7 @@ describe("the cut of a result", () => {
         const { total, omitted } = page.output as Record<string, Record<string, number>>;
         for (const [name, given] of Object.entries(output)) {
           const shown = page.output[name];
-          // Lists of lists, which no operation returns, share one name.
-          if (!Array.isArray(given) || !Array.isArray(shown) || given.some(Array.isArray)) continue;
+          if (!Array.isArray(given) || !Array.isArray(shown)) continue;
           assert.equal(total?.[name], given.length);
           assert.equal(shown.length + (omitted?.[name] ?? 0), given.length);
           if (name === "findings" && offset < given.length) assert.ok(shown.length > 0);
