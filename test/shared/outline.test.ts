@@ -54,7 +54,7 @@ describe("outline", () => {
   });
 
   it("is not given of keys that were chosen to stand in one place of its table", () => {
-    // 300 entries have 1,024 places, as \`outline.as\` finds them.
+    // 300 entries have 1,024 places, as `outline.as` finds them.
     const [places, mixer] = [1024n, 0x9e3779b97f4a7c15n];
     const chosen: string[] = [];
     for (let index = 0; chosen.length < 300; index += 1) {
