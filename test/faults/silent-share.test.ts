@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execPath } from "node:process";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -25,8 +26,8 @@ describe("a library on a disk of this host with links to a share that answers no
     state = makePlace("state");
     helper = spawn("python3", [HELPER, share], { stdio: ["pipe", "pipe", "inherit"] });
     assert.ok(helper.stdout);
-    const [said] = (await once(helper.stdout, "data")) as [Buffer];
-    assert.equal(String(said), "mounted\n");
+    const [said] = (await once(createInterface({ input: helper.stdout }), "line")) as [string];
+    assert.equal(said, "mounted");
   });
 
   after(async () => {
