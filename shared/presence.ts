@@ -1,8 +1,10 @@
 import { lstatSync, statSync, type BigIntStats } from "node:fs";
 import { stat } from "node:fs/promises";
+import { basename } from "node:path";
 
 import { errnoOf } from "./errors.ts";
 import { withTimeLimit } from "./time-limit.ts";
+import type { Listing } from "./walk.ts";
 
 /**
  * Whether something is there. `unknown` is its own answer and never leads to a removal: of all errors only
@@ -26,6 +28,15 @@ export async function presenceOf(path: string, timeLimitSeconds: number, where?:
   } catch (error) {
     return withoutAnswer(error);
   }
+}
+
+/**
+ * {@link presenceOf} for the files of a directory. What its links lead to may lie on a share that hangs while what lies
+ * here does not, so the two hang apart from each other.
+ */
+export function presenceIn({ root, names }: Listing, timeLimitSeconds: number): (path: string) => Promise<Presence> {
+  const kindOf = (path: string) => (names.get(basename(path)) === "symlink" ? "links" : "media");
+  return async (path) => presenceOf(path, timeLimitSeconds, `${kindOf(path)} in ${root}`);
 }
 
 /** {@link presenceOf} for a thread of its own that somebody else watches: it may take as long as the system lets it. */

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { cliEnvironment, PROGRAM } from "../support/cli.ts";
-import { CACHE, makeMovies } from "../support/library.ts";
+import { CACHE, makeMovies, writeMedia } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 
 const HELPER = fileURLToPath(new URL("silent-share.py", import.meta.url));
@@ -88,6 +88,15 @@ describe("a library on a disk of this host with links to a share that answers no
     for (let index = 1; index < 150; index += 1) moveAway(root, `d${index}`, `${index}.mkv`);
     const { answer } = await run("cleanup", root);
     assert.deepEqual([answer["entries"], answer["kept"]], [1, { unreachable: 149 }]);
+  });
+
+  it("keeps nothing else from being probed", async () => {
+    const root = makeLibrary(12);
+    for (let index = 1; index < 9; index += 1) moveAway(root, `d${index}`, `${index}.mkv`);
+    writeMedia(join(root, "d11"), "new.mkv");
+    const { answer } = await run("scan", root, "--preview");
+    assert.deepEqual([answer["media"], answer["current"]], [16, 15]);
+    assert.equal((answer["errors"] as unknown[]).length, 8);
   });
 
   it("lets go at the second Ctrl-C, whatever the time limit", async () => {

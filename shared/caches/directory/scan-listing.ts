@@ -1,11 +1,11 @@
 import { lstat, realpath } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { isInside } from "../../anchor.ts";
 import { CacheOpsError, errnoOf } from "../../errors.ts";
 import { readSeenFile, type SeenFile } from "../../file.ts";
 import type { Problem, Reason, Trouble } from "../../finding.ts";
-import { presenceOf } from "../../presence.ts";
+import { presenceIn } from "../../presence.ts";
 import type { Found, SeenCache } from "../../scan.ts";
 import { withTimeLimit } from "../../time-limit.ts";
 import type { Listing } from "../../walk.ts";
@@ -97,10 +97,7 @@ async function scanCache(listing: Listing, surplus: Surplus, limits: ScanLimits)
     };
   }
   const entries = lastByKey(reading.spans);
-  // What links lead to may lie on a share that hangs, while what lies here does not.
-  const kindOf = (path: string) => (listing.names.get(basename(path)) === "symlink" ? "links" : "media");
-  const lookAt = (path: string) => presenceOf(path, timeLimitSeconds, `${kindOf(path)} in ${listing.root}`);
-  const around = { ...limits, listing, presenceOf: lookAt };
+  const around = { ...limits, listing, presenceOf: presenceIn(listing, timeLimitSeconds) };
   const isInOrder =
     limits.compare === "names" &&
     areInOrderByName(

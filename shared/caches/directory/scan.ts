@@ -6,7 +6,7 @@ import type { Context } from "../../context.ts";
 import type { Trouble } from "../../finding.ts";
 import { areLocal } from "../../local.ts";
 import { rootsOf, type Passport } from "../../passport.ts";
-import { presenceOf } from "../../presence.ts";
+import { presenceIn } from "../../presence.ts";
 import type { Depth, Found, Scan, SeenCache } from "../../scan.ts";
 import { parseDuration } from "../../units.ts";
 import type { Place } from "../../walk.ts";
@@ -122,7 +122,7 @@ async function findHomes(
   // What cannot be read was reported by the first walk.
   const onTrouble = () => undefined;
   await walkWithThreads(roots, { ...options, onTrouble, task, take, choose, from }, async (listing) => {
-    add(await homesIn(listing, lost, (path) => presenceOf(path, options.timeLimitSeconds, `media in ${listing.root}`)));
+    add(await homesIn(listing, lost, presenceIn(listing, options.timeLimitSeconds)));
   });
   return homes;
 }

@@ -4,7 +4,7 @@ import type { Context } from "../../context.ts";
 import { CacheOpsError } from "../../errors.ts";
 import { troubleFrom, type Trouble } from "../../finding.ts";
 import { rootsOf, type Passport } from "../../passport.ts";
-import { presenceOf } from "../../presence.ts";
+import { presenceIn } from "../../presence.ts";
 import { matcher } from "../../policy.ts";
 import { parseDuration } from "../../units.ts";
 import { withTimeLimit } from "../../time-limit.ts";
@@ -115,11 +115,12 @@ async function unprobedIn(
   const opening = () => openCache(join(listing.path, names[0] ?? ""));
   const { bytes, spans } = await withTimeLimit(opening, timeLimitSeconds, listing.path);
   const members = bytes && spans ? membersByKey(spans) : new Map<string, never>();
+  const lookAt = presenceIn(listing, timeLimitSeconds);
   const files: UnprobedFile[] = [];
   let media = 0;
   for (const name of names) {
     const path = join(listing.path, name);
-    const presence = await presenceOf(path, timeLimitSeconds, `media in ${listing.root}`);
+    const presence = await lookAt(path);
     if (presence.state === "unknown") {
       onTrouble({ path, code: presence.errno, message: "cannot look at this file; it was not probed" });
     }
