@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -39,7 +39,7 @@ export function makeDisk(kind: FileSystem): Disk {
     mount,
     cut: () => cutPower(mount),
     start: async () => {
-      await unmount(mount);
+      await unmount(mount, image);
       start();
     },
     remove() {
@@ -49,16 +49,22 @@ export function makeDisk(kind: FileSystem): Disk {
   };
 }
 
-/** What a process that was killed had started may hold it for a moment. */
-async function unmount(mount: string): Promise<void> {
-  for (let left = 100; ; left -= 1) {
+/**
+ * What a process that was killed had started may hold the mount for a moment, and so may a container that starts in the
+ * same moment: with a copy of all mounts, and without keeping `umount` from its success.
+ */
+async function unmount(mount: string, image: string): Promise<void> {
+  const isMounted = () => spawnSync("mountpoint", ["-q", mount]).status === 0;
+  const isHeld = () => execFileSync("losetup", ["--associated", image], { encoding: "utf8" }) !== "";
+  for (let left = 600; ; left -= 1) {
     try {
-      execFileSync("umount", [mount], { stdio: "pipe" });
-      return;
+      if (isMounted()) execFileSync("umount", [mount], { stdio: "pipe" });
+      if (!isHeld()) return;
+      if (left === 0) throw new Error(`${image} is still mounted elsewhere`);
     } catch (error) {
       if (left === 0 || !String(error).includes("busy")) throw error;
-      await delay(100);
     }
+    await delay(100);
   }
 }
 
