@@ -1,11 +1,15 @@
-import { chmodSync, cpSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { build, transform, type BuildOptions, type Plugin } from "esbuild";
 
 import { loadValidators, writeValidators } from "./schemas/validators.ts";
 
-/** Bundles what ships: the command line (with the MCP server in it) and the extension. Prints their sizes. */
+/**
+ * Bundles what ships: the command line (with the MCP server in it) and the extension. Prints their sizes. Told `tests`,
+ * it bundles the programs that tests start as well.
+ */
 
 /** What dockerode brings along for SSH and BuildKit: engines are reached by socket or TCP, images are never built. */
 const withoutUnused: Plugin = {
@@ -78,7 +82,8 @@ const common: BuildOptions = {
 /** What a piece of a program says where a module would say `import.meta.url`. */
 const WHERE = 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;';
 
-for (const directory of ["cli/dist", "extension/dist"]) rmSync(directory, { recursive: true, force: true });
+const own = ["cli/dist", "extension/dist", ...(argv.includes("tests") ? ["test/dist"] : [])];
+for (const directory of own) rmSync(directory, { recursive: true, force: true });
 
 await buildInPieces({ "cache-ops": "cli/main.ts" }, "cli/dist");
 // The editor's own part is small: it only asks. The worker process, the command line and the server for agents share
@@ -93,7 +98,7 @@ await build({
 });
 await buildInPieces({ worker: "extension/worker/main.ts", "cache-ops": "cli/main.ts" }, "extension/dist");
 
-for (const directory of ["cli/dist", "extension/dist"]) {
+for (const directory of own) {
   await writeValidators(directory);
   // Threads share no file with the program: that keeps what it loads at its start in few pieces.
   await buildInPieces({ "lock-keeper": "shared/lock-keeper.ts" }, directory);
@@ -128,6 +133,23 @@ cpSync("schemas/mediabox-cache.schema.json", "extension/dist/schemas/mediabox-ca
 chmodSync("cli/dist/cache-ops.js", 0o755);
 for (const file of ["cli/dist/cache-ops.js", "extension/dist/extension.cjs"]) {
   console.log(`${file}  ${Math.round(statSync(file).size / 1000)} kB`);
+}
+
+/** Programs that tests start again and again. */
+if (argv.includes("tests")) {
+  const programs = globSync("test/**/*.program.ts");
+  const nameOf = (path: string) => path.slice("test/".length, -".program.ts".length).replaceAll("/", "-");
+  await build({
+    ...common,
+    format: "esm",
+    splitting: true,
+    entryPoints: Object.fromEntries(programs.map((path) => [nameOf(path), path])),
+    outdir: "test/dist",
+    outExtension: { ".js": ".mjs" },
+    banner: {
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+    },
+  });
 }
 
 /**

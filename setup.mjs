@@ -11,7 +11,13 @@ const [task = "", ...words] = process.argv.slice(2);
 
 installPackages();
 // A test that fails may leave a server running: that must not keep the run from ending.
-const mocha = ["node_modules/mocha/bin/mocha.js", "--exit", ...(process.env.CI ? ["--no-color"] : [])];
+const mocha = [
+  "--import",
+  "./test/support/built-threads.mjs",
+  "node_modules/mocha/bin/mocha.js",
+  "--exit",
+  ...(process.env.CI ? ["--no-color"] : []),
+];
 const suites = (...names) => names.map((name) => `test/${name}/**/*.test.ts`);
 /** Parts that take about as long as each other, so that all end together; `others` are what is in none of them. */
 const parts = [
@@ -24,11 +30,11 @@ const others = ["test/**/*.test.ts", ...parts.flat().flatMap((files) => ["--igno
 const tasks = {
   start: [[["cli/start.ts", ...words]]],
   faults: words.includes("--long")
-    ? [[["build.ts"]], [["test/faults/long.ts", ...words]]]
-    : [[["test/setup.ts"]], [["build.ts"]], [[...mocha, ...suites("faults"), ...words]]],
+    ? [[["build.ts", "tests"]], [["test/faults/long.ts", ...words]]]
+    : [[["test/setup.ts"]], [["build.ts", "tests"]], [[...mocha, ...suites("faults"), ...words]]],
   test: [
     [["test/setup.ts"]],
-    [["build.ts"]],
+    [["build.ts", "tests"]],
     words.length > 0 ? [[...mocha, ...words]] : [others, ...parts].map((files) => [...mocha, ...files]),
   ],
 };

@@ -13,8 +13,9 @@ import { thisOwner } from "../../shared/owner.ts";
 import { makeContext } from "../support/context.ts";
 import { makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 
-const WRITER = new URL("backup-writer.ts", import.meta.url).pathname;
+const WRITER = programOf("faults/backup-writer");
 
 /** Starts a process that is in the middle of writing a backup into a directory, for as long as it lives. */
 async function startWriter(directory: string): Promise<ChildProcess> {

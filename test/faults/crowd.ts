@@ -9,6 +9,7 @@ import { openState } from "../../shared/index.ts";
 import { atEnd } from "../support/at-end.ts";
 import { entryFor, writeCache, writeMedia } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 import { startDriver, type Answer, type Driver } from "./traced.ts";
 
 /* Many processes at one cache file: ours, with a lock, and mediabox, which knows of none. */
@@ -16,10 +17,10 @@ import { startDriver, type Answer, type Driver } from "./traced.ts";
 /** How long the imitated mediabox probes a file before it stores the next entry: a little, and twice as long at most. */
 const PAUSE_MS = 60;
 
-const NEIGHBOUR = new URL("neighbour.ts", import.meta.url).pathname;
+const NEIGHBOUR = programOf("faults/neighbour");
 
 /** What a reader that never paused saw. */
-export interface Seen {
+interface Seen {
   readonly reads: number;
   readonly absent: number;
   readonly torn: readonly string[];

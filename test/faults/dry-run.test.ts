@@ -9,15 +9,13 @@ import { isInside } from "../../shared/anchor.ts";
 import { operations } from "../../shared/index.ts";
 import { QUARANTINE_NAME } from "../../shared/naming.ts";
 import { fill } from "../shared/managed/managed-place.ts";
-import { cli, cliEnvironment } from "../support/cli.ts";
+import { cli, cliEnvironment, PROGRAM } from "../support/cli.ts";
 import { startDockerList } from "../support/docker-list.ts";
 import { KEY, makeJellyfin } from "../support/jellyfin.ts";
 import { CACHE, copyLibrary, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
 import { treeState } from "../support/tree.ts";
 import { WRITE_CALLS } from "./traced.ts";
-
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 
 describe("an operation that only reads", function () {
   this.timeout(300_000);
@@ -107,7 +105,7 @@ function requiredOf(schema: { readonly required?: readonly string[] }): readonly
 async function trace(words: readonly string[], state: string, config?: string) {
   const file = join(makePlace("trace"), "trace");
   const options = ["-f", "-y", "-s", "4096", "-e", `trace=${WRITE_CALLS.join(",")}`, "-o", file];
-  const child = spawn("strace", [...options, process.execPath, MAIN, ...words, "--json"], {
+  const child = spawn("strace", [...options, process.execPath, PROGRAM, ...words, "--json"], {
     env: { ...cliEnvironment(state, config), CACHE_OPS_JELLYFIN_HOME_TOKEN: KEY },
     cwd: makePlace("cwd"),
     stdio: ["ignore", "pipe", "pipe"],

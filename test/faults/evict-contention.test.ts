@@ -12,10 +12,11 @@ import { reconcile } from "../../shared/operations/reconcile.ts";
 import { fill, managedSettings, setAge } from "../shared/managed/managed-place.ts";
 import { startRedis } from "../shared/probe/redis-server.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 import { treeState } from "../support/tree.ts";
 import { makeWorkerContext } from "./worker-context.ts";
 
-const WORKER = new URL("evict-worker.ts", import.meta.url).pathname;
+const WORKER = programOf("faults/evict-worker");
 const DIRECTORIES = 90;
 /** Three of our own hosts, each with a state directory of its own. */
 const HOSTS = 3;

@@ -12,7 +12,7 @@ import { cli, cliEnvironment } from "../support/cli.ts";
 import { makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
 import { operate, planCleanup } from "./scene.ts";
-import type { FaultRequest } from "./fault-worker.ts";
+import type { FaultRequest } from "./fault-worker.program.ts";
 import { startWorker, type FaultWorker } from "./workers.ts";
 
 /* The smallest cases of what the long run found. */

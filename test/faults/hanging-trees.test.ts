@@ -6,8 +6,9 @@ import { execPath } from "node:process";
 import { createInterface } from "node:readline";
 
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 
-const MEASURER = new URL("measurer.ts", import.meta.url).pathname;
+const MEASURER = programOf("faults/measurer");
 
 /** Measures by threads, in a process for which these calls on `path` come back after ten minutes. */
 async function measureHanging(root: string, path: string, calls: string): Promise<unknown> {

@@ -8,8 +8,9 @@ import { createInterface } from "node:readline";
 import type { Scan } from "../../shared/scan.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
 import { makeDirectory, makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 
-const SCANNER = new URL("scanner.ts", import.meta.url).pathname;
+const SCANNER = programOf("faults/scanner");
 
 /** A library of 30 directories, one film each. */
 function makeLibrary(): string {

@@ -11,9 +11,10 @@ import { CacheOpsError } from "../../shared/index.ts";
 import { withLock, type HeldLock } from "../../shared/lock.ts";
 import { thisOwner, type Owner } from "../../shared/owner.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 import { mountTmpfs, remountReadOnly, unmountAll } from "./mounts.ts";
 
-const HOLDER = new URL("lock-holder.ts", import.meta.url).pathname;
+const HOLDER = programOf("faults/lock-holder");
 /** The least the lock library allows. */
 const STALE_SECONDS = 2;
 const ROUNDS = Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 12) || 200;

@@ -10,11 +10,12 @@ import { createInterface } from "node:readline";
 import { openState } from "../../shared/index.ts";
 import { makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 import { treeState } from "../support/tree.ts";
 import { mountTmpfs, remountReadOnly, unmountAll } from "./mounts.ts";
 import { operate, planCleanup, treeWithoutTimes } from "./scene.ts";
 
-const WRITER = new URL("store-writer.ts", import.meta.url).pathname;
+const WRITER = programOf("faults/store-writer");
 const ROUNDS = Number(env["CACHE_OPS_FAULT_ROUNDS"] ?? 5) || 50;
 
 describe("the state store", function () {

@@ -7,13 +7,14 @@ import type { Readable, Writable } from "node:stream";
 
 import { atEnd } from "../support/at-end.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 
 /*
  * Faults at single system calls. A call is named by its thread, its name and how often that thread made it since the
  * tracer was attached: strace counts the same way, so what one run recorded can be hit in the next.
  */
 
-const DRIVER = new URL("driver.ts", import.meta.url).pathname;
+const DRIVER = programOf("faults/driver");
 
 /** Every call that can change what a disk holds. `write` is among them for files; pipes are told apart by path. */
 export const WRITE_CALLS = [
@@ -94,7 +95,7 @@ function linesOf({ stdout }: ChildProcessByStdio<Writable, Readable, null>) {
 }
 
 /** Threads of a driver by what they do. */
-export function threadsOf(pid: number): Map<string, number> {
+function threadsOf(pid: number): Map<string, number> {
   const threads = new Map<string, number>();
   for (const task of readdirSync(`/proc/${pid}/task`)) {
     const name = readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim();

@@ -1,13 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { build } from "esbuild";
-
-import { atEnd } from "../support/at-end.ts";
+import { programOf } from "../support/program.ts";
 import { faultEnvironment } from "./fault.ts";
-import type { FaultAnswer, FaultRequest } from "./fault-worker.ts";
+import type { FaultAnswer, FaultRequest } from "./fault-worker.program.ts";
 
 /** A process that answers each line of JSON with a line of JSON, and in which calls can be made to fail. */
 export interface Program<Question, Answer> {
@@ -25,14 +21,12 @@ const ANSWER_SECONDS = 120;
 
 /** Starts one that carries out commit paths. */
 export function startWorker(): Promise<FaultWorker> {
-  return startProgram<FaultRequest, FaultAnswer>("fault-worker");
+  return startProgram<FaultRequest, FaultAnswer>("faults/fault-worker");
 }
 
 /** Starts a program; what it says on standard error is shown. */
-export async function startProgram<Question, Answer>(
-  name: Parameters<typeof bundleOf>[0],
-): Promise<Program<Question, Answer>> {
-  const child = spawn(process.execPath, [await bundleOf(name)], {
+export async function startProgram<Question, Answer>(name: string): Promise<Program<Question, Answer>> {
+  const child = spawn(process.execPath, [programOf(name)], {
     env: faultEnvironment(),
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -56,38 +50,4 @@ export async function startProgram<Question, Answer>(
     },
     stop: () => void child.kill("SIGKILL"),
   };
-}
-
-const PROGRAMS = ["fault-worker", "power-worker", "lock-counter", "presence-worker"] as const;
-
-let bundles: Promise<string> | undefined;
-
-/** A program of this directory in one file: it is started thousands of times. */
-export async function bundleOf(program: (typeof PROGRAMS)[number]): Promise<string> {
-  return join(await (bundles ??= bundle()), `${program}.js`);
-}
-
-async function bundle(): Promise<string> {
-  // Inside the repository: packages that stay outside of the bundles are found from there.
-  const directory = mkdtempSync(join(import.meta.dirname, "../../node_modules/.cache-ops-faults-"));
-  atEnd(() => rmSync(directory, { recursive: true, force: true }));
-  const shared = join(import.meta.dirname, "../../shared");
-  await build({
-    entryPoints: {
-      ...Object.fromEntries(PROGRAMS.map((name) => [name, join(import.meta.dirname, `${name}.ts`)])),
-      "lock-keeper": join(shared, "lock-keeper.ts"),
-      "scan-thread": join(shared, "caches/directory/scan-thread.ts"),
-    },
-    outdir: directory,
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    external: ["dockerode"],
-    // Some packages are CommonJS inside.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    logLevel: "warning",
-  });
-  return directory;
 }

@@ -8,11 +8,9 @@ import { execPath } from "node:process";
 import { createInterface } from "node:readline";
 
 import { atEnd } from "../support/at-end.ts";
-import { cliEnvironment } from "../support/cli.ts";
+import { cliEnvironment, PROGRAM } from "../support/cli.ts";
 import { makePlace } from "../support/place.ts";
 import type { HttpServer } from "./http-server.ts";
-
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 
 /** A running `cache-ops serve`. Its `url` is that of MCP. */
 export interface ServiceServer extends HttpServer {
@@ -43,7 +41,7 @@ export async function startService(parts: ServiceParts = {}): Promise<ServiceSer
   const state = parts.state ?? makePlace("state");
   const config = join(makePlace("config"), "config.json");
   writeFileSync(config, JSON.stringify(parts.config ?? {}));
-  const words = [...(parts.within ?? []), execPath, MAIN, "serve", "--port", "0", ...(parts.words ?? [])];
+  const words = [...(parts.within ?? []), execPath, PROGRAM, "serve", "--port", "0", ...(parts.words ?? [])];
   const child = spawn(words[0] ?? "", words.slice(1), {
     env: { ...cliEnvironment(state, config), ...parts.env },
     stdio: ["ignore", "ignore", "pipe"],

@@ -15,6 +15,7 @@ import { cli, cliEnvironment, PROGRAM } from "../support/cli.ts";
 import { makeContext } from "../support/context.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
 import { makePlace } from "../support/place.ts";
+import { programOf } from "../support/program.ts";
 import { applyById, failsWith, makeStaleLibrary, planCleanup, undoById } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 import { startRedis, type RedisServer } from "../shared/probe/redis-server.ts";
@@ -187,10 +188,13 @@ after(() => {
 
 async function startHost(configuration: string, redis: RedisServer): Promise<Host> {
   const stateDirectory = makePlace("state");
-  const script = new URL("cluster-worker.ts", import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, stateDirectory, configuration, redis.url], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [programOf("mcp-server/cluster-worker"), stateDirectory, configuration, redis.url],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const lines: string[] = [];
   const host: Host = {
     child,

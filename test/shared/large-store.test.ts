@@ -10,7 +10,7 @@ import { LIMITS } from "../../shared/archive/manifest.ts";
 import { backup } from "../../shared/operations/backup.ts";
 import { restore } from "../../shared/operations/restore.ts";
 import { mountTmpfs, unmountAll } from "../faults/mounts.ts";
-import { cliEnvironment } from "../support/cli.ts";
+import { cliEnvironment, PROGRAM } from "../support/cli.ts";
 import { makeContext } from "../support/context.ts";
 import { CACHE, makeMovies } from "../support/library.ts";
 import { METER } from "../support/peak.ts";
@@ -18,7 +18,6 @@ import { makeDirectory, makePlace } from "../support/place.ts";
 import { failsWith } from "../support/runs.ts";
 import { treeState } from "../support/tree.ts";
 
-const MAIN = new URL("../../cli/main.ts", import.meta.url).pathname;
 const NAME = "all.tar.gz";
 
 /** A store of so many rows of a megabyte each; every 32nd is noise, so that the archive is no suspicious one. */
@@ -41,7 +40,7 @@ function rowsIn(state: string): number {
 function backUp(state: string, root: string): number {
   const config = join(state, "config.json");
   writeFileSync(config, JSON.stringify({ libraries: [{ name: "films", roots: [root] }], probe: { mediaAudit: [] } }));
-  const words = ["--import", METER, MAIN, "backup", "--archive", NAME, "--json"];
+  const words = ["--import", METER, PROGRAM, "backup", "--archive", NAME, "--json"];
   const { status, stderr } = spawnSync(execPath, words, { env: cliEnvironment(state, config), encoding: "utf8" });
   assert.equal(status, 0, stderr);
   return Number(/PEAK (\d+)/.exec(stderr)?.[1]) / 1024;

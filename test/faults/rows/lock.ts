@@ -6,9 +6,12 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { makePlace } from "../../support/place.ts";
+import { programOf } from "../../support/program.ts";
 import { faultEnvironment } from "../fault.ts";
 import type { Row, Task } from "../row.ts";
-import { bundleOf } from "../workers.ts";
+
+const COUNTER = programOf("faults/lock-counter");
+const HOLDER = programOf("faults/lock-holder");
 
 /** The least the lock library allows. */
 const STALE_SECONDS = 2;
@@ -63,7 +66,6 @@ async function countTogether(sections: number, task: Task): Promise<void> {
   writeFileSync(file, "0");
   const states = CLOCKS.map(() => join(place, "state"));
   for (const state of new Set(states)) mkdirSync(state, { recursive: true });
-  const program = await bundleOf("lock-counter");
   let counted = 0;
   let kills = 0;
   const left = CLOCKS.map(() => Math.ceil(sections / CLOCKS.length));
@@ -74,7 +76,7 @@ async function countTogether(sections: number, task: Task): Promise<void> {
     const blockEvery = index === 0 ? 10 * CLOCKS.length : 0;
     const words = [path, states[index], STALE_SECONDS, file, index, left[index], blockEvery].map(String);
     const env = faultEnvironment(CLOCKS[index] ?? 0);
-    const child = spawn(process.execPath, [program, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [COUNTER, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
     running[index] = child;
     child.stderr.on("data", (text) => errors.push(String(text)));
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -119,8 +121,6 @@ async function countTogether(sections: number, task: Task): Promise<void> {
     throw new Error(`the counter stands at ${stands}, ${counted} were counted, ${kills} killed`);
   }
 }
-
-const HOLDER = new URL("../lock-holder.ts", import.meta.url).pathname;
 
 /** Six processes find an abandoned lock at the same moment. */
 async function takeOver(task: Task): Promise<void> {

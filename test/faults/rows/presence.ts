@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import type { PresenceKind } from "../presence-worker.ts";
+import type { PresenceKind } from "../presence-worker.program.ts";
 import { eachCase, type Row } from "../row.ts";
 import { startProgram } from "../workers.ts";
 
@@ -23,7 +23,7 @@ export const presence: Row = {
   count: ERRORS.length * KINDS.length,
   quick: 10,
   async run(task) {
-    const worker = await startProgram("presence-worker");
+    const worker = await startProgram("faults/presence-worker");
     try {
       await eachCase(task, async (number) => {
         // In the quick run every kind, and both answers.

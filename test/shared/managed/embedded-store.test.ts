@@ -9,10 +9,11 @@ import { createInterface } from "node:readline";
 
 import { openEmbeddedStore } from "../../../shared/caches/managed/embedded-store.ts";
 import { makePlace } from "../../support/place.ts";
+import { programOf } from "../../support/program.ts";
 import { describeManagedStore } from "./store-conformance.ts";
 import { managedCache } from "./store-settings.ts";
 
-const WRITER = new URL("store-writer.ts", import.meta.url).pathname;
+const WRITER = programOf("shared/managed/store-writer");
 const FILMS = managedCache();
 
 /** What the store needs of a context, with a state directory of its own. */

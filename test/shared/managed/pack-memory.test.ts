@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { makePlace } from "../../support/place.ts";
+import { programOf } from "../../support/program.ts";
 import { startS3 } from "./s3-server.ts";
 
-const WORKER = new URL("pack-worker.ts", import.meta.url).pathname;
+const WORKER = programOf("shared/managed/pack-worker");
 const MEGABYTE = 1024 * 1024;
 
 /** Twice what a process without any of this work takes (150 MB); it is the same for any size. */

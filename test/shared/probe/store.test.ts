@@ -16,10 +16,11 @@ import { invalidate } from "../../../shared/operations/invalidate.ts";
 import { stats } from "../../../shared/operations/stats.ts";
 import { invoke } from "../../../shared/index.ts";
 import { copyLibrary } from "../../support/library.ts";
+import { programOf } from "../../support/program.ts";
 import { failsWith } from "../../support/runs.ts";
 import { probeContext, resultOf, STATE, withCache } from "./cache-place.ts";
 
-const WRITER = new URL("cache-writer.ts", import.meta.url).pathname;
+const WRITER = programOf("shared/probe/cache-writer");
 const path = (number: number) => `/media/${number}.mkv`;
 
 /** Works on the file of the store as another program would. */

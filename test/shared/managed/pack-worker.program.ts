@@ -11,7 +11,7 @@ import { Configuration, parse, type Context } from "../../../shared/index.ts";
 import { peakBytes } from "../../support/peak.ts";
 
 /*
- * A process that does one large piece of work and says how much memory that took at most: `node pack-worker.ts pack
+ * A process that does one large piece of work and says how much memory that took at most: `pack-worker pack
  * DIRECTORY FILE STAGE`, or `… store SETTINGS KEY MEGABYTES`. One line of JSON comes back.
  */
 

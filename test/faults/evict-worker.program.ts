@@ -2,7 +2,7 @@ import { invoke, operations } from "../../shared/index.ts";
 import { makeWorkerContext } from "./worker-context.ts";
 
 /*
- * A host that evicts: `node evict-worker.ts STATE_DIRECTORY CONFIG_FILE REDIS_URL`. It plans and applies, three
+ * A host that evicts: `evict-worker STATE_DIRECTORY CONFIG_FILE REDIS_URL`. It plans and applies, three
  * directories at a time, until nothing is left that may go, and prints a line for each directory it moved.
  */
 

@@ -1,7 +1,7 @@
 import { openState } from "../../shared/index.ts";
 
 /*
- * A process that writes to the state store: `node store-writer.ts STATE ID COUNT`. Each transaction puts in two rows;
+ * A process that writes to the state store: `store-writer STATE ID COUNT`. Each transaction puts in two rows;
  * after each it prints the number of the transaction, which is then durable.
  */
 

@@ -6,7 +6,7 @@ import { CacheOpsError } from "../../shared/index.ts";
 import { withLock, type LockOptions } from "../../shared/lock.ts";
 
 /*
- * A process that takes a lock: `node lock-holder.ts MODE LOCK GUARD STALE_SECONDS …`.
+ * A process that takes a lock: `lock-holder MODE LOCK GUARD STALE_SECONDS …`.
  * `hold` says "held", then answers each line it is given: `check` with "ok" or an error code, `block MS` by keeping
  * the main thread busy, `release` by ending. `contend LOG ID ROUNDS HOLD_MS WAIT_S` takes the lock once a round, when
  * the file LOCK.go.N appears (or at once for a negative round count), and logs each time it held it.

@@ -6,7 +6,7 @@ import { makeScheduler } from "../../mcp-server/scheduler.ts";
 import { openState, readConfiguration, type Context } from "../../shared/index.ts";
 
 /*
- * A host that shares work, for the tests: `cluster-worker.ts STATE CONFIGURATION REDIS`. Each change waits longer than
+ * A host that shares work, for the tests: `cluster-worker STATE CONFIGURATION REDIS`. Each change waits longer than
  * the one before, and is told, so that the host can be stopped in the middle of a job.
  */
 

@@ -6,8 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fingerprint } from "../../shared/caches/directory/fingerprint.ts";
 
 /*
- * Other users of a cache. `node neighbour.ts store CACHE FROM TO PAUSE_MS` stores entries for the media `box-N.mkv`
- * as mediabox does: no lock, read, add, write `<cache>.tmp`, remove the cache, rename. `node neighbour.ts watch CACHE`
+ * Other users of a cache. `neighbour store CACHE FROM TO PAUSE_MS` stores entries for the media `box-N.mkv`
+ * as mediabox does: no lock, read, add, write `<cache>.tmp`, remove the cache, rename. `neighbour watch CACHE`
  * reads without pause until its standard input ends. Both print one JSON line a store, or one at the end.
  */
 

@@ -2,7 +2,7 @@ import { openEmbeddedStore } from "../../../shared/caches/managed/embedded-store
 import { managedCache } from "./store-settings.ts";
 
 /*
- * A process that works on the register of `films`: `node store-writer.ts STATE ID COUNT`. After each round it prints
+ * A process that works on the register of `films`: `store-writer STATE ID COUNT`. After each round it prints
  * its number; what the round did must then survive kill -9. Round n registers a directory of n bytes, uses the
  * directory of all writers, asks for one that is not there, and evicts every third directory of its own.
  */

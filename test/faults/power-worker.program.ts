@@ -9,7 +9,7 @@ import { CACHE, makeMovies, writeMedia } from "../support/library.ts";
 import { leftoversIn, letLocksAge, letQuarantineLocksAge } from "./scene.ts";
 
 /*
- * A process whose disk loses power: `node power-worker.ts MOUNT`. First it looks at what the cut before left: every
+ * A process whose disk loses power: `power-worker MOUNT`. First it looks at what the cut before left: every
  * cache is whole, what was interrupted is finished by asking again, and every run it had acknowledged can be undone.
  * Then it says "ready" and changes caches and directories, with a line for each thing that is done, until it is killed.
  */

@@ -3,7 +3,7 @@ import { Configuration } from "../../../shared/config.ts";
 import { parse } from "../../../shared/validate.ts";
 
 /*
- * A process that fills the probe cache: `node cache-writer.ts STATE ID COUNT`. After each `set` it prints the number,
+ * A process that fills the probe cache: `cache-writer STATE ID COUNT`. After each `set` it prints the number,
  * which must then survive kill -9. Each path is asked for, too: a miss before, a hit after.
  */
 

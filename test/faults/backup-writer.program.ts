@@ -5,7 +5,7 @@ import { contentOf } from "../../shared/file.ts";
 import { writeArchive } from "../../shared/archive/write.ts";
 
 /*
- * A process that begins to write a backup and never gets on: `node backup-writer.ts DIRECTORY`. It says "writing" when
+ * A process that begins to write a backup and never gets on: `backup-writer DIRECTORY`. It says "writing" when
  * its temporary file is there, and lives until it is killed.
  */
 

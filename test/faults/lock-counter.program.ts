@@ -5,7 +5,7 @@ import { CacheOpsError } from "../../shared/index.ts";
 import { withLock } from "../../shared/lock.ts";
 
 /*
- * A process that counts in a file under a lock: `node lock-counter.ts LOCK GUARD STALE_SECONDS FILE ID TIMES BLOCK_EVERY`.
+ * A process that counts in a file under a lock: `lock-counter LOCK GUARD STALE_SECONDS FILE ID TIMES BLOCK_EVERY`.
  * It says "got" and when, "counted" and when, for each time. Now and then its main thread is busy for longer than a
  * lock lives. Who lost the lock does not count.
  */

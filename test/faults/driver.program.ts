@@ -17,7 +17,7 @@ import {
 import { withLock } from "../../shared/lock.ts";
 
 /*
- * A process that runs one operation on request: `node driver.ts STATE_DIRECTORY`, then a line {operation, input,
+ * A process that runs one operation on request: `driver STATE_DIRECTORY`, then a line {operation, input,
  * config}. Before it says "ready" it starts every thread and loads every module it will need, so that a tracer that
  * is attached then sees the work itself and nothing of the start. One line {outcome, output} or {error} comes back.
  */
