@@ -43,11 +43,6 @@ function run(copy: string, program: "tsc" | "oxlint"): { readonly code: number |
 }
 
 describe("the boundaries between packages", () => {
-  it("are kept: compiler and linter have nothing to say about the sources as they are", () => {
-    const copy = copyOfTheHouse();
-    for (const program of ["tsc", "oxlint"] as const) assert.deepEqual(clean(run(copy, program)), { code: 0 }, program);
-  });
-
   const faults = [
     ["the core imports the MCP server", "shared", 'import "../mcp-server/server.ts";', "both"],
     ["the core imports VS Code", "shared", 'import "vscode";', "oxlint"],
@@ -62,10 +57,12 @@ describe("the boundaries between packages", () => {
     ["a promise is left floating", "shared", "Promise.resolve(1);", "oxlint"],
   ] as const;
   const fileOf = (index: number) => `${faults[index]?.[1]}/fault-${index}.ts`;
+  let asItIs: object;
   let said: { readonly tsc: string; readonly oxlint: string };
 
   before(() => {
     const copy = copyOfTheHouse();
+    asItIs = { tsc: clean(run(copy, "tsc")), oxlint: clean(run(copy, "oxlint")) };
     for (const [index, [, , line]] of faults.entries())
       writeFileSync(join(copy, fileOf(index)), `${line}\nexport {};\n`);
     writeFileSync(join(copy, "shared", "circle.ts"), `import "../${fileOf(5)}";\nexport {};\n`);
@@ -73,6 +70,10 @@ describe("the boundaries between packages", () => {
     assert.notEqual(compiled.code, 0);
     assert.notEqual(linted.code, 0);
     said = { tsc: compiled.text, oxlint: linted.text };
+  });
+
+  it("are kept: compiler and linter have nothing to say about the sources as they are", () => {
+    assert.deepEqual(asItIs, { tsc: { code: 0 }, oxlint: { code: 0 } });
   });
 
   for (const [index, [claim, , , by]] of faults.entries()) {
