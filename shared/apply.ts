@@ -28,6 +28,7 @@ import type { Report } from "./report.ts";
 import { carrying, lifeOfRun } from "./run-life.ts";
 import { summarise } from "./summary.ts";
 import { examine, refusalOf, type StepScope } from "./step.ts";
+import { waitAloud } from "./time-limit.ts";
 import { parseDuration } from "./units.ts";
 
 /*
@@ -165,6 +166,15 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
       context.progress({ message: "applying", done: count, total: actions.length });
     }
   };
+  const roots = run.work.passports.map(({ root }) => root).join(", ");
+  const limit = parseDuration(context.configuration.timeLimit);
+  /** What was begun on a share that answers nothing is in the kernel's hands: all there is to do is to say so. */
+  const aloud = async <T>(isOfFiles: boolean, work: Promise<T>) =>
+    isOfFiles
+      ? waitAloud(work, limit, (passed) => {
+          context.progress({ message: `waiting ${passed} s for ${roots}`, done: count, total: actions.length });
+        })
+      : work;
   const inHand: { readonly isOfFiles: boolean; readonly outcome: Promise<PromiseSettledResult<Step[]>[]> }[] = [];
   const ended: Step[] = [];
   let isFirst = true;
@@ -173,7 +183,9 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
     ended.push(...all);
   };
   const finishOldest = async () => {
-    const [outcome] = (await inHand.shift()?.outcome) ?? [];
+    const oldest = inHand.shift();
+    if (oldest === undefined) return;
+    const [outcome] = await aloud(oldest.isOfFiles, oldest.outcome);
     if (outcome?.status === "rejected") throw outcome.reason;
     take(outcome?.value ?? []);
   };
@@ -194,7 +206,7 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
         break;
       }
       waiting = left;
-      const { ready, refused } = await prepareBatch(batch, steps, scope);
+      const { ready, refused } = await aloud(isOfFiles(batch), prepareBatch(batch, steps, scope));
       take(refused);
       for (const _ of refused) tell();
       const intended = ready.map(({ step, before }) => ({ step, bytes: before?.bytes }));

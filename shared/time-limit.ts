@@ -1,4 +1,4 @@
-import { clearTimeout, setTimeout } from "node:timers";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers";
 
 import { CacheOpsError } from "./errors.ts";
 
@@ -80,6 +80,17 @@ export async function answerWithin<T>(
     return await Promise.race([work, expired]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** The result of `work`, which is waited for however long it takes: after each `seconds` `say` is told how long it was. */
+export async function waitAloud<T>(work: Promise<T>, seconds: number, say: (passed: number) => void): Promise<T> {
+  let passed = 0;
+  const timer = setInterval(() => say((passed += seconds)), seconds * 1000);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { CacheOpsError, openState, type Context, type State } from "../../shared/index.ts";
 import { makeContext } from "../support/context.ts";
@@ -94,6 +95,29 @@ describe("a run of several batches", () => {
     assert.equal(report.files + report.refused.length, NAMES.length);
     assert.deepEqual([...new Set(report.refused.map(({ code }) => code))], ["locked"]);
     assert.equal(cachesIn(root).filter((line, index) => line !== original[index]).length, report.files);
+  });
+
+  it("says what it waits for when a change takes longer than its time limit, and ends it", async () => {
+    const said: string[] = [];
+    let looks = 0;
+    const report = await applyById(
+      makeContext({
+        state: () => state,
+        config: { timeLimit: "1s" },
+        progress: ({ message }) => said.push(message),
+        fence: async () => {
+          looks += 1;
+          // The first one is before anything begins.
+          if (looks === 2) await delay(2500);
+        },
+      }),
+      plan,
+    );
+    assert.equal(report.status, "complete");
+    assert.deepEqual(
+      said.filter((message) => message.startsWith("waiting")),
+      [1, 2].map((seconds) => `waiting ${seconds} s for ${root}`),
+    );
   });
 
   it("refuses in any batch what changed since the plan, and does the rest", async () => {
