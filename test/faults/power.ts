@@ -1,5 +1,5 @@
-import { execFileSync, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,7 +20,7 @@ export interface Disk {
 export const FILE_SYSTEMS = {
   ext4: { megabytes: 48, format: ["mkfs.ext4", "-q", "-F"], options: "loop" },
   "ext4 noauto_da_alloc": { megabytes: 48, format: ["mkfs.ext4", "-q", "-F"], options: "loop,noauto_da_alloc" },
-  XFS: { megabytes: 320, format: ["mkfs.xfs", "-q", "-f"], options: "loop" },
+  XFS: { megabytes: 320, format: ["mkfs.xfs", "-q", "-f"], options: "loop,nouuid" },
 } as const;
 export type FileSystem = keyof typeof FILE_SYSTEMS;
 
@@ -39,7 +39,8 @@ export function makeDisk(kind: FileSystem): Disk {
     mount,
     cut: () => cutPower(mount),
     start: async () => {
-      await unmount(mount, image);
+      await unmount(mount);
+      takeFromOthers(image);
       start();
     },
     remove() {
@@ -49,23 +50,27 @@ export function makeDisk(kind: FileSystem): Disk {
   };
 }
 
-/**
- * What a process that was killed had started may hold the mount for a moment, and so may a container that starts in the
- * same moment: with a copy of all mounts, and without keeping `umount` from its success.
- */
-async function unmount(mount: string, image: string): Promise<void> {
-  const isMounted = () => spawnSync("mountpoint", ["-q", mount]).status === 0;
-  const isHeld = () => execFileSync("losetup", ["--associated", image], { encoding: "utf8" }) !== "";
-  for (let left = 600; ; left -= 1) {
+/** What a process that was killed had started may hold it for a moment. */
+async function unmount(mount: string): Promise<void> {
+  for (let left = 100; ; left -= 1) {
     try {
-      if (isMounted()) execFileSync("umount", [mount], { stdio: "pipe" });
-      if (!isHeld()) return;
-      if (left === 0) throw new Error(`${image} is still mounted elsewhere`);
+      execFileSync("umount", [mount], { stdio: "pipe" });
+      return;
     } catch (error) {
       if (left === 0 || !String(error).includes("busy")) throw error;
+      await delay(100);
     }
-    await delay(100);
   }
+}
+
+/**
+ * A container that started meanwhile has copies of all mounts, and with them the file system as it was cut off. What is
+ * on the disk is then looked at in a copy.
+ */
+function takeFromOthers(image: string): void {
+  if (execFileSync("losetup", ["--associated", image], { encoding: "utf8" }) === "") return;
+  execFileSync("cp", ["--sparse=always", image, `${image}.copy`]);
+  renameSync(`${image}.copy`, image);
 }
 
 /** The ioctl is FS_IOC_SHUTDOWN with FSOP_GOING_FLAGS_NOLOGFLUSH: what was not synced is gone, the log as well. */
