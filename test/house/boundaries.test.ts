@@ -42,7 +42,8 @@ function run(copy: string, program: "tsc" | "oxlint"): { readonly code: number |
   return { code: status, text: stdout + stderr };
 }
 
-describe("the boundaries between packages", () => {
+describe("the boundaries between packages", function () {
+  this.timeout(600_000);
   const faults = [
     ["the core imports the MCP server", "shared", 'import "../mcp-server/server.ts";', "both"],
     ["the core imports VS Code", "shared", 'import "vscode";', "oxlint"],

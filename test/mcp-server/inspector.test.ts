@@ -29,7 +29,9 @@ interface Inspected {
   readonly stderr: string;
 }
 
-describe("the Inspector, over standard input and output,", () => {
+describe("the Inspector, over standard input and output,", function () {
+  // It starts itself and the server anew for each call.
+  this.timeout(600_000);
   const library = { path: "", state: "", home: "", before: [] as string[], close: () => undefined as void };
 
   before(async () => {
