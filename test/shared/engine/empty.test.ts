@@ -79,7 +79,7 @@ describe("a plan to empty engine caches", () => {
   it("leaves alone what the orchestrator does not know, what it may be about to use, and all when it is silent", async () => {
     const ids = [startEngine(host, "one"), startEngine(host, "two")];
     const standIn = await orchestratorOf(ids[0] ?? "");
-    const context = contextFor({ orchestrator: { url: standIn.url, timeLimit: "2s" } });
+    const context = contextFor({ orchestrator: { url: standIn.url, timeLimit: "30s" } });
     assert.deepEqual(await planned(context).then(({ emptied, left }) => [emptied, left]), [
       ["one"],
       { two: "unknown_use" },

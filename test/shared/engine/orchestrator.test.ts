@@ -27,8 +27,8 @@ async function startIdle(flavour: Flavour): Promise<StandIn> {
   return standIn;
 }
 
-const judged = async (standIn: StandIn, key?: string) => {
-  const seen = await seeOrchestrator(clientOf(standIn, { orchestratorKey: key }, { timeLimit: "1s" }));
+const judged = async (standIn: StandIn, key?: string, timeLimit = "30s") => {
+  const seen = await seeOrchestrator(clientOf(standIn, { orchestratorKey: key }, { timeLimit }));
   return { seen, idleness: judgeIdle(CONTAINER, seen, undefined, NO_GRACE).idleness };
 };
 
@@ -272,7 +272,7 @@ describe("an orchestrator that does not answer as it should", () => {
     it(`is unavailable when it never answers for ${list}`, async () => {
       const standIn = await startIdle("go-8000");
       standIn.faults.set(list, ["hang"]);
-      const { seen } = await judged(standIn);
+      const { seen } = await judged(standIn, undefined, "1s");
       assert.ok(seen instanceof CacheOpsError && seen.code === "unavailable");
       assert.match(seen.message, new RegExp(`no answer to GET /api/v1/${list} within 1s`));
     });
