@@ -192,7 +192,8 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
   try {
     while (waiting.length > 0 && !context.signal.aborted) {
       const { batch, left } = nextBatch(waiting, steps);
-      const overlaps = batch.length > 0 && isOfFiles(batch) && inHand.every((other) => other.isOfFiles);
+      const areFiles = isOfFiles(batch);
+      const overlaps = batch.length > 0 && areFiles && inHand.every((other) => other.isOfFiles);
       if (inHand.length >= (overlaps ? IN_HAND : 1)) {
         await finishOldest();
         continue;
@@ -206,12 +207,12 @@ async function carryOut(run: NewRun, settled: readonly Step[], context: Context)
         break;
       }
       waiting = left;
-      const { ready, refused } = await aloud(isOfFiles(batch), prepareBatch(batch, steps, scope));
+      const { ready, refused } = await aloud(areFiles, prepareBatch(batch, steps, scope));
       take(refused);
       for (const _ of refused) tell();
       const intended = ready.map(({ step, before }) => ({ step, bytes: before?.bytes }));
       intend(state, run.id, intended, { ended: ended.splice(0), now: context.now() });
-      inHand.push({ isOfFiles: isOfFiles(batch), outcome: Promise.allSettled([performBatch(ready, scope, tell)]) });
+      inHand.push({ isOfFiles: areFiles, outcome: Promise.allSettled([performBatch(ready, scope, tell)]) });
     }
     while (inHand.length > 0) await finishOldest();
   } finally {

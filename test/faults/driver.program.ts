@@ -4,17 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import {
-  CacheOpsError,
-  Configuration,
-  invoke,
-  openState,
-  operations,
-  parse,
-  type Context,
-  type State,
-} from "../../shared/index.ts";
+import { CacheOpsError, invoke, openState, operations, type State } from "../../shared/index.ts";
 import { withLock } from "../../shared/lock.ts";
+import { makeContext } from "../support/context.ts";
 
 /*
  * A process that runs one operation on request: `driver STATE_DIRECTORY`, then a line {operation, input,
@@ -42,14 +34,7 @@ async function warmUp(): Promise<void> {
 
 async function answer({ operation, input, config = {} }: Request): Promise<unknown> {
   let state: State | undefined;
-  const context: Context = {
-    now: () => Date.now(),
-    signal: new AbortController().signal,
-    progress: () => undefined,
-    log: () => undefined,
-    state: () => (state ??= openState(stateDirectory)),
-    configuration: parse(Configuration, config, "configuration"),
-  };
+  const context = makeContext({ state: () => (state ??= openState(stateDirectory)), config });
   const named = operations.find(({ name }) => name === operation);
   if (named === undefined) throw new Error(`no operation ${operation}`);
   try {

@@ -188,13 +188,10 @@ after(() => {
 
 async function startHost(configuration: string, redis: RedisServer): Promise<Host> {
   const stateDirectory = makePlace("state");
-  const child = spawn(
-    process.execPath,
-    [programOf("mcp-server/cluster-worker"), stateDirectory, configuration, redis.url],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+  const script = programOf("mcp-server/cluster-worker");
+  const child = spawn(process.execPath, [script, stateDirectory, configuration, redis.url], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const lines: string[] = [];
   const host: Host = {
     child,

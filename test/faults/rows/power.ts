@@ -7,6 +7,8 @@ import type { Dice } from "../../support/dice.ts";
 import { programOf } from "../../support/program.ts";
 import { FILE_SYSTEMS, makeDisk, type Disk, type FileSystem } from "../power.ts";
 import type { Row, Task } from "../row.ts";
+
+const WORKER = programOf("faults/power-worker");
 const KINDS = Object.keys(FILE_SYSTEMS) as FileSystem[];
 /** The power goes after so many changes at most, at a random moment of the next one. */
 const MOST_RUNS = 3;
@@ -66,13 +68,9 @@ async function cutOften(kind: FileSystem, task: Task): Promise<void> {
 /** One life of the worker: it recovers, works for some time, and loses its disk. */
 async function live(disk: Disk, acknowledged: readonly string[], round: number, dice: Dice, task: Task) {
   const [most, ms] = [dice.below(MOST_RUNS + 1), dice.below(WINDOW_MS)];
-  const child = spawn(
-    process.execPath,
-    [programOf("faults/power-worker"), disk.mount, JSON.stringify(acknowledged), String(round)],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+  const child = spawn(process.execPath, [WORKER, disk.mount, JSON.stringify(acknowledged), String(round)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = once(child, "exit");
   const runs: string[] = [];
   let broken: string | undefined;
